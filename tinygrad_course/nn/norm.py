@@ -1,0 +1,80 @@
+"""Normalization layers."""
+
+import numpy as np
+
+from .. import ops
+from ..engine import where
+from ..tensor import Tensor
+from .module import Module, Parameter
+
+
+class _BatchNorm(Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, dtype=None):
+        super().__init__()
+        dtype = dtype or np.float32
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.register_parameter("weight", Parameter(np.ones(num_features, dtype)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features, dtype)) if affine else None)
+        tracked = track_running_stats
+        self.register_buffer("running_mean", Tensor(np.zeros(num_features, dtype)) if tracked else None)
+        self.register_buffer("running_var", Tensor(np.ones(num_features, dtype)) if tracked else None)
+        self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)) if tracked else None)
+
+    def reset_running_stats(self):
+        """Running mean 0, variance 1, no batch seen."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def forward(self, x):
+        self._check(x)
+        momentum = self.momentum
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked._data += 1
+            if momentum is None:  # the plain average of all batches so far
+                momentum = 1.0 / float(self.num_batches_tracked._data)
+        own_statistics = self.training or self.running_mean is None
+        tracking = not self.training or self.track_running_stats
+        return ops.batch_norm(
+            x,
+            self.running_mean if tracking else None,
+            self.running_var if tracking else None,
+            self.weight,
+            self.bias,
+            own_statistics,
+            momentum,
+            self.eps,
+        )
+
+    def _check(self, x):
+        if x.ndim not in self.dims:
+            raise ValueError(f"{where()}{type(self).__name__}: expected an input of {self.shapes}, got shape {x.shape}")
+        if x.shape[1] != self.num_features:
+            raise RuntimeError(
+                f"{where()}{type(self).__name__}({self.num_features}): input of shape {x.shape} has {x.shape[1]} "
+                f"channels, not {self.num_features}"
+            )
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch norm of x (N, C) or (N, C, L): each of the C channels gets mean 0, variance 1 over N (and L).
+
+    y = γ (x - μ)/√(σ² + ε) + β. In training μ and σ² are the batch's, and the running estimates follow with
+    `momentum`; in evaluation the running ones are used (Ioffe & Szegedy 2015).
+    """
+
+    dims, shapes = (2, 3), "2 or 3 dimensions (N, C) or (N, C, L)"
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch norm of images x (N, C, H, W): each channel gets mean 0, variance 1 over N, H and W. See BatchNorm1d."""
+
+    dims, shapes = (4,), "4 dimensions (N, C, H, W)"

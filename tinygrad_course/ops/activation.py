@@ -1,0 +1,123 @@
+"""Activations: the nonlinearities between layers."""
+
+import numpy as np
+
+from ..engine import Function
+from ..kernels import activation as kernels
+from .convert import DEFAULT_FLOAT, cast
+from .reduce import normalize_dims
+
+
+class ReLU(Function):
+    """y = max(x, 0);  ∂y/∂x = 1 where y > 0, else 0 (0 at the kink)."""
+
+    __slots__ = ()
+    name = "relu"
+
+    def forward(self, x):
+        y = kernels.relu(np.ascontiguousarray(x))
+        self.saved = (y,)
+        return y
+
+    def backward(self, dy):
+        (y,) = self.saved
+        return kernels.relu_backward(np.ascontiguousarray(dy), y)
+
+
+class Tanh(Function):
+    """y = tanh x;  ∂y/∂x = 1 - y²."""
+
+    __slots__ = ()
+
+    def forward(self, x):
+        y = kernels.tanh(np.ascontiguousarray(x))
+        self.saved = (y,)
+        return y
+
+    def backward(self, dy):
+        (y,) = self.saved
+        return kernels.tanh_backward(np.ascontiguousarray(dy), y)
+
+
+class Sigmoid(Function):
+    """y = 1 / (1 + e^-x);  ∂y/∂x = y (1 - y)."""
+
+    __slots__ = ()
+
+    def forward(self, x):
+        y = kernels.sigmoid(np.ascontiguousarray(x))
+        self.saved = (y,)
+        return y
+
+    def backward(self, dy):
+        (y,) = self.saved
+        return kernels.sigmoid_backward(np.ascontiguousarray(dy), y)
+
+
+class Softmax(Function):
+    """y_i = e^x_i / Σ_j e^x_j along an axis;  ∂L/∂x = y (dy - Σ dy y)."""
+
+    __slots__ = ("axis",)
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def forward(self, x):
+        y = np.exp(x - x.max(axis=self.axis, keepdims=True, initial=-np.inf))
+        y /= y.sum(axis=self.axis, keepdims=True)
+        self.saved = (y,)
+        return y
+
+    def backward(self, dy):
+        (y,) = self.saved
+        return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))
+
+
+class LogSoftmax(Function):
+    """y_i = x_i - ln Σ_j e^x_j along an axis;  ∂L/∂x = dy - e^y Σ dy."""
+
+    __slots__ = ("axis",)
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def forward(self, x):
+        y = x - x.max(axis=self.axis, keepdims=True, initial=-np.inf)
+        y -= np.log(np.exp(y).sum(axis=self.axis, keepdims=True))
+        self.saved = (y,)
+        return y
+
+    def backward(self, dy):
+        (y,) = self.saved
+        return dy - np.exp(y) * dy.sum(axis=self.axis, keepdims=True)
+
+
+def _floating(x):
+    return x if x._data.dtype.kind == "f" else cast(x, DEFAULT_FLOAT)
+
+
+def relu(x):
+    """max(x, 0), with derivative 0 at 0 (PyTorch's; ELTE lecture 8 writes 1)."""
+    return ReLU()(_floating(x))
+
+
+def tanh(x):
+    """(e^2x - 1) / (e^2x + 1), without overflow for any x."""
+    return Tanh()(_floating(x))
+
+
+def sigmoid(x):
+    """1 / (1 + e^-x), without overflow for any x."""
+    return Sigmoid()(_floating(x))
+
+
+def softmax(x, dim):
+    """e^x / Σ e^x along `dim`: positive numbers that sum to 1."""
+    (axis,) = normalize_dims(dim, max(x._data.ndim, 1))
+    return Softmax(axis if x._data.ndim else ())(_floating(x))
+
+
+def log_softmax(x, dim):
+    """ln softmax(x) along `dim`, without underflow."""
+    (axis,) = normalize_dims(dim, max(x._data.ndim, 1))
+    return LogSoftmax(axis if x._data.ndim else ())(_floating(x))

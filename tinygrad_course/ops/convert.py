@@ -1,0 +1,94 @@
+"""Operands: numbers and arrays become tensors, and two tensors come to one dtype, by PyTorch's rules.
+
+A tensor's category (bool < integer < floating) decides first; within one category, tensors with dimensions
+win over 0-d tensors, and those over Python numbers. So float32 * 2.5 stays float32, and int64 * 2.5 is float32.
+"""
+
+import numbers
+
+import numpy as np
+
+from .. import engine
+from ..engine import Function, TensorBase
+
+DEFAULT_FLOAT = np.dtype(np.float32)
+_INT = np.dtype(np.int64)
+_BOOL = np.dtype(np.bool_)
+
+
+class Cast(Function):
+    """z = x in another dtype;  ∂L/∂x = ∂L/∂z in the dtype of x."""
+
+    __slots__ = ("dtype", "source")
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def forward(self, x):
+        self.source = x.dtype
+        return x.astype(self.dtype)
+
+    def backward(self, dz):
+        return dz.astype(self.source)
+
+
+def cast(x, dtype):
+    """`x` in another dtype. Only a conversion between floating dtypes has a gradient."""
+    dtype = np.dtype(dtype)
+    if x._data.dtype == dtype:
+        return x
+    if dtype.kind != "f" and x._requires_grad:
+        with engine.no_grad():
+            return Cast(dtype)(x)
+    return Cast(dtype)(x)
+
+
+def _category(dtype):
+    """0 for bool, 1 for integers, 2 for floating numbers."""
+    return 0 if dtype.kind == "b" else 1 if dtype.kind in "iu" else 2
+
+
+def result_type(x, y):
+    """The dtype of `x op y` for two tensors of different dtypes."""
+    a, b = x._data.dtype, y._data.dtype
+    if a == b:
+        return a
+    if _category(a) != _category(b):
+        return a if _category(a) > _category(b) else b
+    if (x._data.ndim == 0) != (y._data.ndim == 0):
+        return b if x._data.ndim == 0 else a
+    return np.promote_types(a, b)
+
+
+def as_operand(value, other):
+    """`value` as a tensor that can stand beside the tensor `other`; None if it cannot be one."""
+    if isinstance(value, TensorBase):
+        return value
+    if isinstance(value, numbers.Number):
+        dtype = other._data.dtype
+        if isinstance(value, bool | np.bool_):
+            pass
+        elif isinstance(value, numbers.Integral):
+            dtype = _INT if dtype == _BOOL else dtype
+        elif isinstance(value, numbers.Real):
+            dtype = DEFAULT_FLOAT if dtype.kind != "f" else dtype
+        else:
+            raise TypeError(f"complex numbers are not supported: {value!r}")
+        return engine._tensor_class(np.asarray(value, dtype))
+    if isinstance(value, np.ndarray):
+        return engine._tensor_class(value)
+    return None
+
+
+def pair(x, y):
+    """The two operands of a binary operation as tensors of one dtype; None if one cannot be an operand."""
+    if isinstance(x, TensorBase):
+        y = as_operand(y, x)
+    else:
+        x = as_operand(x, y)
+    if x is None or y is None:
+        return None
+    if x._data.dtype is not y._data.dtype and x._data.dtype != y._data.dtype:
+        dtype = result_type(x, y)
+        x, y = cast(x, dtype), cast(y, dtype)
+    return x, y
