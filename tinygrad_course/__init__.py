@@ -11,10 +11,22 @@ _warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning, r"tinyg
 
 from . import data, nn, optim, random  # noqa: E402
 from .creation import (  # noqa: E402
-    arange, eye, full, linspace, ones, ones_like, rand, randint, randn, randn_like, randperm, zeros, zeros_like,
+    arange,
+    eye,
+    full,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    zeros,
+    zeros_like,
 )  # fmt: skip
 from .engine import Observer, enable_grad, is_grad_enabled, no_grad, observe, set_grad_enabled  # noqa: E402
-from .functional import *  # noqa: E402, F403
+from .functional import *  # noqa: E402
 from .functional import __all__ as _functional  # noqa: E402
 from .generator import manual_seed  # noqa: E402
 from .gradient import grad, gradcheck  # noqa: E402

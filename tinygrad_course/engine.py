@@ -31,9 +31,8 @@ class _State(threading.local):
 
 
 state = _State()
-_next_order = itertools.count(1).__next__
+_next_order = itertools.count(1).__next__  # the clock of the tape, one for all threads: nodes and in-place changes
 _tensor_class = None  # class of the tensors that operations return; tensor.py names it
-_clock = 0  # number of in-place changes so far, of all tensors
 
 
 class TensorBase:
@@ -46,14 +45,12 @@ class TensorBase:
         self._requires_grad = requires_grad
         self.grad = None
         self.node = None  # the Function that made this tensor; None for a leaf
-        self._version = [0]  # clock of the last in-place change, one cell for a tensor and its views
+        self._version = [0, False]  # when it was last changed in place, and whether it has views; views share the cell
         self._hooks = None
 
     def _changed_in_place(self):
         """Note that this tensor's numbers are others now: a saved copy of the old ones no longer exists."""
-        global _clock
-        _clock += 1
-        self._version[0] = _clock
+        self._version[0] = _next_order()
 
 
 def register_tensor_class(cls):
@@ -93,8 +90,8 @@ class Function:
         is_view: the output may share memory with the first input, and then shares its version.
     """
 
-    __slots__ = ("__weakref__", "edges", "grad", "guards", "hooks", "needs", "order", "owned", "retained", "saved",
-                 "scope", "shape", "shapes", "stamp")  # fmt: skip
+    __slots__ = ("__weakref__", "edges", "guards", "hooks", "needs", "order", "retained", "saved", "scope", "shape",
+                 "shapes")  # fmt: skip
     broadcasts = False
     is_view = False
     name = "function"
@@ -123,7 +120,10 @@ class Function:
             array = np.asarray(array)
         output = _tensor_class(array)
         if self.is_view and array.base is not None:
-            output._version = inputs[0]._version
+            source = inputs[0]
+            if array.base is source._data or array.base is source._data.base:  # NumPy may have had to copy
+                output._version = source._version
+                output._version[1] = True
         if True in needs:
             self._record(inputs, output)
         else:
@@ -141,7 +141,7 @@ class Function:
         self.edges = tuple([
             (t if t.node is None else t.node) if need else None for t, need in zip(inputs, self.needs, strict=True)
         ])  # fmt: skip
-        self.grad = self.hooks = self.retained = None
+        self.hooks = self.retained = None
         self.shape = shape = output._data.shape
         self.shapes = None
         if self.broadcasts:
@@ -150,17 +150,16 @@ class Function:
                     self.shapes = tuple([t._data.shape for t in inputs])
                     break
         if self.saved:
-            self.stamp = _clock
             self.guards = tuple([_guard(array, inputs, output) for array in self.saved])
         output.node = self
         output._requires_grad = True
 
     def check_saved(self):
         """Raise if a tensor that this node saved has been changed in place since."""
-        if self.saved is _FREED or not self.saved or self.stamp == _clock:
+        if self.saved is _FREED or not self.saved:
             return
         for guard in self.guards:
-            if guard is not None and guard[1][0] > self.stamp:
+            if guard is not None and guard[1][0] > self.order:
                 which = "output" if guard[0] < 0 else f"input {guard[0]}"
                 raise RuntimeError(
                     f"a tensor that backward still needs was changed in place: the {which} of {self.label()}, of "
@@ -170,7 +169,8 @@ class Function:
 
     def label(self):
         """`layers.3.conv1 (conv2d)`: where this node was made and what it is."""
-        return f"{self.scope} ({self.name})" if self.scope else self.name
+        scope = getattr(self, "scope", "")  # none yet while forward runs
+        return f"{scope} ({self.name})" if scope else self.name
 
     def __repr__(self):
         return f"<{self.label()}>"
@@ -194,27 +194,25 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None):
     raises midway, no `.grad` has changed. With `targets` (tensors), nothing is accumulated, and the gradients
     that arrived at them are returned, None for those that were not reached.
     """
-    leaves = {}  # id(leaf) -> [leaf, gradient, whether the array is ours alone]
+    arrived = {}  # node or leaf -> [gradient so far, whether that array is ours alone]
+    retained = []  # intermediate tensors that want their gradient, with it
     captured = {} if targets is None else {t.node: None for t in targets if t.node is not None}
     for output, gradient in zip(outputs, gradients, strict=True):
-        if output.node is None:
-            _arrive_at_leaf(leaves, output, gradient, False)
-        else:
-            _arrive(output.node, gradient, False)
+        _arrive(arrived, output if output.node is None else output.node, gradient, False)
     nodes = _reachable([t.node for t in outputs if t.node is not None])
     observers = state.observers
     try:
         for observer in observers:
             observer.begin_backward(outputs, gradients)
         for node in nodes:
-            dz = node.grad
-            if dz is None:
+            entry = arrived.pop(node, None)
+            if entry is None:
                 continue
-            node.grad = None
+            dz = np.asarray(entry[0])
             if node.hooks is not None:
                 dz = _run_hooks(node.hooks, dz)
             if node.retained is not None:
-                _retain(node, dz)
+                retained.append((node.retained(), dz))
             if node in captured:
                 captured[node] = dz
             node.check_saved()
@@ -227,34 +225,32 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None):
                     for c, shape, need in zip(contributions, node.shapes, node.needs, strict=True)
                 ])  # fmt: skip
             if observers:
-                sent = tuple([c if e is not None else None for c, e in zip(contributions, node.edges, strict=True)])
+                sent = tuple([
+                    None if c is None or edge is None else np.asarray(c)
+                    for c, edge in zip(contributions, node.edges, strict=True)
+                ])  # fmt: skip
                 for observer in observers:
                     observer.backward(node, dz, sent)
             for edge, contribution in zip(node.edges, contributions, strict=True):
                 if edge is None or contribution is None:
                     continue
-                ours = contribution is not dz and contribution.base is None
-                if isinstance(edge, TensorBase):
-                    _arrive_at_leaf(leaves, edge, contribution, ours)
-                else:
-                    _arrive(edge, contribution, ours)
+                # What an observer has been shown it may keep, so nothing is added to that array.
+                ours = contribution is not dz and contribution.base is None and not observers
+                _arrive(arrived, edge, contribution, ours)
             if not retain_graph and node.saved:
                 node.saved, node.guards = _FREED, ()
     finally:
-        for node in nodes:  # nothing is left behind, whatever happened
-            node.grad = None
         for observer in observers:
             observer.end_backward()
-    for entry in leaves.values():
-        if entry[0]._hooks:
-            hooked = _run_hooks(entry[0]._hooks, entry[1])
-            entry[2] = entry[2] and hooked is entry[1]
-            entry[1] = hooked
+    for leaf, entry in arrived.items():
+        if leaf._hooks:
+            entry[:] = _run_hooks(leaf._hooks, entry[0]), False
+    for tensor, gradient in retained:
+        if tensor is not None:
+            _accumulate(tensor, gradient, False)
     if targets is not None:
-        return [
-            captured[t.node] if t.node is not None else leaves.get(id(t), (None, None))[1] for t in targets
-        ]
-    for leaf, gradient, ours in leaves.values():
+        return [captured[t.node] if t.node is not None else arrived.get(t, (None,))[0] for t in targets]
+    for leaf, (gradient, ours) in arrived.items():
         _accumulate(leaf, gradient, ours)
     return None
 
@@ -275,24 +271,15 @@ def _order_of(node):
     return node.order
 
 
-def _arrive(node, contribution, ours):
-    """Add a contribution to the gradient of a node: in place once the array is ours, else into a new one."""
-    if node.grad is None:
-        node.grad, node.owned = contribution, ours
-    elif node.owned:
-        node.grad += contribution
-    else:
-        node.grad, node.owned = node.grad + contribution, True
-
-
-def _arrive_at_leaf(leaves, leaf, contribution, ours):
-    entry = leaves.get(id(leaf))
+def _arrive(arrived, at, contribution, ours):
+    """Add a contribution to the gradient of a node or leaf: in place once the array is ours, else into a new one."""
+    entry = arrived.get(at)
     if entry is None:
-        leaves[id(leaf)] = [leaf, contribution, ours]
-    elif entry[2]:
-        entry[1] += contribution
+        arrived[at] = [contribution, ours]
+    elif entry[1]:
+        entry[0] += contribution
     else:
-        entry[1], entry[2] = entry[1] + contribution, True
+        entry[:] = entry[0] + contribution, True
 
 
 def _accumulate(leaf, gradient, ours):
@@ -309,21 +296,14 @@ def _run_hooks(hooks, gradient):
         changed = hook(_tensor_class(np.asarray(gradient)))
         if changed is None:
             continue
+        if not isinstance(changed, TensorBase):
+            raise TypeError(f"a gradient hook must return a tensor or None, not {type(changed).__name__}")
         if changed._data.shape != gradient.shape:
             raise RuntimeError(
                 f"a gradient hook returned shape {changed._data.shape} for a gradient of shape {gradient.shape}"
             )
         gradient = changed._data
     return gradient
-
-
-def _retain(node, dz):
-    tensor = node.retained()
-    if tensor is not None:
-        if tensor.grad is None:
-            tensor.grad = _tensor_class(np.array(dz))
-        else:
-            tensor.grad._data += dz
 
 
 def retain_grad(tensor):
@@ -359,6 +339,10 @@ class set_grad_enabled(contextlib.ContextDecorator):
     def __exit__(self, *exception):
         state.grad_enabled = self.previous
 
+    def __call__(self, function):  # as a decorator it is to set the mode in the function alone
+        state.grad_enabled = self.previous
+        return super().__call__(function)
+
     def _recreate_cm(self):  # a decorated function reads the mode at each of its calls
         return type(self)(self.mode)
 
@@ -367,6 +351,9 @@ class _GradMode(contextlib.ContextDecorator):
     """A grad mode to enter: the previous ones are stacked, so that one object may be entered again."""
 
     mode = None
+
+    def __new__(cls, function=None):  # `@no_grad` is as good as `@no_grad()`
+        return super().__new__(cls) if function is None else cls()(function)
 
     def __init__(self):
         self._previous = []

@@ -1,45 +1,75 @@
-"""How a tensor prints: as PyTorch prints it."""
+"""How a tensor prints: as PyTorch prints it, rule for rule."""
 
 import numpy as np
+
+LINE, EDGE, WHOLE = 80, 3, 1000  # characters a line; with more than 1000 numbers only 3 at each end are shown
+PREFIX = "tensor("
 
 
 def format_tensor(tensor):
     """`tensor([1., 2.], requires_grad=True)`."""
     array = tensor._data
-    prefix = "tensor("
-    if array.size == 0:
-        text = "[]"
-    else:
-        with np.printoptions(precision=4, threshold=1000, edgeitems=3, linewidth=80 - len(prefix), floatmode="maxprec_equal"):
-            text = np.array2string(array, separator=", ", prefix=prefix, formatter=_formatter(array))
-    parts = [text]
-    if array.size == 0 and array.shape != (0,):
-        parts.append(f"size={array.shape}")
-    if array.dtype not in (np.float32, np.int64, np.bool_):
-        parts.append(f"dtype={array.dtype}")
+    shown = array if array.size <= WHOLE else _ends(array)
+    text = "[]"
+    if array.size:
+        text = _nested(array, *_formatter(shown.ravel().tolist(), array.dtype.kind), len(PREFIX), array.size > WHOLE)
+    suffixes = []
+    if not array.size and array.ndim != 1:
+        suffixes.append(f"size={array.shape}")
+    if array.dtype not in (np.float32, *([np.int64, np.bool_] if array.size else [])):
+        suffixes.append(f"dtype={array.dtype}")
     if tensor.node is not None:
-        parts.append(f"grad_fn=<{type(tensor.node).__name__}>")
+        suffixes.append(f"grad_fn=<{type(tensor.node).__name__}>")
     elif tensor._requires_grad:
-        parts.append("requires_grad=True")
-    return prefix + ", ".join(parts) + ")"
+        suffixes.append("requires_grad=True")
+    text = PREFIX + text
+    last_line = len(text) - (text.rfind("\n") + 1) + 2
+    for suffix in suffixes:
+        breaks = last_line + len(suffix) + 2 > LINE
+        text += (",\n" + " " * len(PREFIX) if breaks else ", ") + suffix
+        last_line = len(PREFIX) + len(suffix) if breaks else last_line + len(suffix) + 2
+    return text + ")"
 
 
-def _formatter(array):
-    """Four digits after the point for all; none if every number is whole; an exponent where sizes differ widely."""
-    if array.dtype.kind != "f":
-        return None
-    sizes = np.abs(array[np.isfinite(array) & (array != 0)])
-    low, high = (sizes.min(), sizes.max()) if sizes.size else (1.0, 1.0)
-    whole = bool((sizes == np.round(sizes)).all())
-    if whole and high < 1e8:
-        style = "{:.0f}."
-    elif high / low > 1000 or high > 1e8 or low < 1e-4:
+def _ends(array):
+    """The numbers that are shown of a large array."""
+    for axis, size in enumerate(array.shape):
+        if size > 2 * EDGE:
+            array = np.take(array, [*range(EDGE), *range(size - EDGE, size)], axis)
+    return array
+
+
+def _formatter(numbers, kind):
+    """A function from a number to its text, in one width and style for all, and the width.
+
+    Four digits after the point; none if every number is whole; an exponent where sizes differ widely. Zeros, nan
+    and inf have no say in style and width.
+    """
+    if kind != "f":
+        width = max(len(str(v)) for v in numbers)
+        return lambda v: str(v).rjust(width), width
+    sizes = [abs(v) for v in numbers if v != 0 and np.isfinite(v)]
+    whole = all(v == int(v) for v in sizes)
+    low, high = (min(sizes), max(sizes)) if sizes else (1, 1)
+    if high / low > 1000 or high > 1e8 or (low < 1e-4 and not whole):
         style = "{:.4e}"
     else:
-        style = "{:.4f}"
+        style = "{:.0f}." if whole else "{:.4f}"
+    width = max((len(style.format(v)) for v in numbers if v != 0 and np.isfinite(v)), default=1)
+    return lambda v: (style.format(v) if np.isfinite(v) else str(v)).rjust(width), width
 
-    def text(value):
-        return style.format(value) if np.isfinite(value) else str(float(value))
 
-    width = max(len(text(v)) for v in array.flat) if array.size <= 1000 else 0
-    return {"float_kind": lambda value: text(value).rjust(width)}
+def _nested(array, text, width, indent, cut):
+    """An array as nested brackets, `indent` characters from the left; `cut`: only its ends."""
+    if array.ndim == 0:
+        return text(array.item())
+    size = len(array)
+    cut_here = cut and size > 2 * EDGE
+    places = [*range(EDGE), None, *range(size - EDGE, size)] if cut_here else range(size)
+    if array.ndim == 1:
+        words = [" ..." if i is None else text(array[i].item()) for i in places]
+        each = max(1, (LINE - indent) // (width + 2))
+        lines = [", ".join(words[i : i + each]) for i in range(0, len(words), each)]
+        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+    parts = ["..." if i is None else _nested(array[i], text, width, indent + 1, cut) for i in places]
+    return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"

@@ -1,4 +1,7 @@
-"""Operations as functions of the top level: `tg.tanh(x)`, `tg.matmul(x, y)`. Arrays and numbers may stand for tensors."""
+"""Operations as functions of the top level: `tg.tanh(x)`, `tg.matmul(x, y)`.
+
+Arrays and numbers may stand for tensors.
+"""
 
 import functools
 
@@ -10,7 +13,7 @@ _UNARY = (
     "abs", "argmax", "argmin", "exp", "flatten", "log", "log_softmax", "mean", "permute", "relu", "reshape", "sigmoid",
     "softmax", "sqrt", "squeeze", "sum", "tanh", "transpose", "unsqueeze",
 )  # fmt: skip
-_BINARY = ("add", "div", "matmul", "mul", "pow", "sub")
+_BINARY = ("add", "div", "matmul", "maximum", "minimum", "mul", "pow", "sub")
 
 __all__ = [*_UNARY, *_BINARY, "cat", "stack"]
 

@@ -17,6 +17,7 @@ int32 = np.dtype(np.int32)
 int64 = np.dtype(np.int64)
 uint8 = np.dtype(np.uint8)
 bool_ = np.dtype(np.bool_)
+_SUPPORTED = frozenset(np.dtype(character) for character in "?bBhHiIlLqQfd")
 
 
 @engine.register_tensor_class
@@ -37,7 +38,9 @@ class Tensor(TensorBase):
 
     def __init__(self, data, requires_grad=False):
         if type(data) is not np.ndarray:
-            data = _as_array(data, None if isinstance(data, np.generic | TensorBase) else float32)
+            data = _as_array(data, None if isinstance(data, np.ndarray | np.generic | TensorBase) else float32)
+        elif data.dtype not in _SUPPORTED:
+            data = _supported(data)
         TensorBase.__init__(self, data)
         if requires_grad:
             self.requires_grad = True
@@ -178,7 +181,7 @@ class Tensor(TensorBase):
             return operation(*inputs)
         if method != "__call__" or out is None or any(isinstance(o, TensorBase) for o in out):
             return NotImplemented
-        arrays = [i._data if isinstance(i, TensorBase) else i for i in inputs]
+        arrays = [i.numpy() if isinstance(i, TensorBase) else i for i in inputs]
         return ufunc(*arrays, out=out, **keywords)
 
     def item(self):
@@ -310,13 +313,20 @@ class Tensor(TensorBase):
             raise RuntimeError(
                 f"the result of shape {result._data.shape} does not fit into this tensor of shape {self._data.shape}"
             )
-        if result._requires_grad and self.node is not None and self.node.is_view:
-            raise RuntimeError(f"a view ({self.node.name}) cannot be changed in place while it is recorded; clone() it")
+        if result._requires_grad and self._version[1]:  # the tape knows no way from here to the other view
+            raise RuntimeError(
+                "a tensor that shares its numbers with a view (reshape, slice, …) cannot be changed in place "
+                "while it is recorded; change a clone() of it"
+            )
         if result._data.dtype.kind == "f" and self._data.dtype.kind != "f":
             raise RuntimeError(f"the result type {result._data.dtype} cannot be cast to {self._data.dtype} in place")
+        if not self._data.flags.writeable:
+            raise RuntimeError("this tensor is read-only (an expanded one always is); change a clone() of it")
         self._data[...] = result._data
         self._changed_in_place()
         if result._requires_grad:
+            if self.node is not None and self.node.retained is not None:  # its gradient is now the new numbers'
+                result.node.retained, self.node.retained = self.node.retained, None
             self.node, self._requires_grad = result.node, True
         return self
 
@@ -331,6 +341,9 @@ class Tensor(TensorBase):
 
     def __itruediv__(self, other):
         return self._become(self / other)
+
+    def __ipow__(self, other):
+        return self._become(self**other)
 
     def add_(self, other, *, alpha=1):
         """self += alpha · other."""
@@ -362,8 +375,16 @@ class Tensor(TensorBase):
                 "assigning to a part of a tensor cannot be recorded; build the tensor with cat or stack, or assign "
                 "inside `with no_grad():`"
             )
+        if not self._data.flags.writeable:
+            raise RuntimeError("this tensor's array is read-only; change a clone() of it")
         place = ops.shape.array_index(index)
-        self._data[place] = value._data if isinstance(value, TensorBase) else value
+        value = value._data if isinstance(value, TensorBase) else np.asarray(value)
+        try:
+            self._data[place] = value
+        except ValueError:
+            raise RuntimeError(
+                f"a value of shape {value.shape} does not fit into the place of shape {self._data[place].shape}"
+            ) from None
         self._changed_in_place()
 
     # ------------------------------------------------------------------------------ dtypes
@@ -450,7 +471,8 @@ def _as_array(data, dtype):
             raise ValueError("the nested lists have different lengths, so they are no tensor") from None
         if data.dtype == np.float64:
             data = data.astype(np.float32)
-    return _supported(np.asarray(data, dtype))
+    array = _supported(np.asarray(data))
+    return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def _unwrap(data):
@@ -461,9 +483,11 @@ def _unwrap(data):
 
 
 def _supported(array):
-    if array.dtype.kind not in "biuf" or array.dtype in (np.float16, np.longdouble):
-        raise TypeError(f"tensors hold float32, float64, integers or bools, not {array.dtype}")
-    return array
+    if array.dtype in _SUPPORTED:
+        return array
+    if array.dtype.newbyteorder("=") in _SUPPORTED:  # as files of other machines have it
+        return array.astype(array.dtype.newbyteorder("="))
+    raise TypeError(f"tensors hold float32, float64, integers or bools, not {array.dtype}")
 
 
 def _as_tensor(value):
@@ -487,7 +511,7 @@ def _seed(output, gradient):
 
 
 def _compare(compare, x, y):
-    if not isinstance(y, TensorBase | np.ndarray | numbers.Number):
+    if not isinstance(y, TensorBase | np.ndarray | np.generic | numbers.Number):
         return NotImplemented
     try:
         return Tensor(np.asarray(compare(x._data, y._data if isinstance(y, TensorBase) else y)))
@@ -504,7 +528,7 @@ def _rebuild(cls, array, requires_grad):
 _UFUNCS = {
     np.add: ops.add, np.subtract: ops.sub, np.multiply: ops.mul, np.divide: ops.div, np.power: ops.pow,
     np.matmul: lambda x, y: ops.matmul(_as_tensor(x), _as_tensor(y)), np.negative: ops.neg, np.exp: ops.exp,
-    np.log: ops.log, np.sqrt: ops.sqrt, np.absolute: ops.abs, np.tanh: ops.tanh,
+    np.log: ops.log, np.maximum: ops.maximum, np.minimum: ops.minimum, np.sqrt: ops.sqrt, np.absolute: ops.abs, np.tanh: ops.tanh,
     np.equal: lambda x, y: y == x, np.not_equal: lambda x, y: y != x, np.less: lambda x, y: y > x,
     np.less_equal: lambda x, y: y >= x, np.greater: lambda x, y: y < x, np.greater_equal: lambda x, y: y <= x,
 }  # fmt: skip

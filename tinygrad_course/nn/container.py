@@ -33,6 +33,9 @@ class Sequential(Module):
             return Sequential(OrderedDict(list(self._modules.items())[index]))
         return list(self._modules.values())[index]
 
+    def __setitem__(self, index, module):
+        setattr(self, list(self._modules)[index], module)
+
     def append(self, module):
         """Add a module at the end."""
         self.add_module(str(len(self)), module)
@@ -55,6 +58,9 @@ class ModuleList(Module):
     def __getitem__(self, index):
         modules = list(self._modules.values())
         return ModuleList(modules[index]) if isinstance(index, slice) else modules[index]
+
+    def __setitem__(self, index, module):
+        setattr(self, list(self._modules)[index], module)
 
     def append(self, module):
         """Add a module at the end."""

@@ -23,7 +23,7 @@ class Conv2d(Module):
             raise ValueError(f"Conv2d: padding_mode must be 'zeros', got {padding_mode!r}")
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"Conv2d: in_channels={in_channels} and out_channels={out_channels} must be divisible by groups={groups}"
+                f"Conv2d: in_channels={in_channels} and out_channels={out_channels} must be multiples of groups={groups}"
             )
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f"Conv2d: padding must be an int, a pair, 'same' or 'valid', got {padding!r}")

@@ -35,7 +35,7 @@ def calculate_gain(nonlinearity, param=None):
 
 
 def fans(tensor):
-    """(fan_in, fan_out) of a weight (out, in, …): how many inputs each output sums, how many outputs each input feeds."""
+    """(fan_in, fan_out) of a weight (out, in, …): inputs that each output sums, outputs that each input feeds."""
     shape = tensor.shape
     if len(shape) < 2:
         raise ValueError(f"fan in and fan out need a weight of at least 2 dimensions, got shape {tuple(shape)}")
@@ -77,7 +77,8 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """N(0, gain² · 2/(fan_in + fan_out)): between keeping activations (1/fan_in) and gradients (1/fan_out) (Glorot 2010)."""
+    """N(0, gain² · 2/(fan_in + fan_out)), between what keeps activations (1/fan_in) and what keeps gradients
+    (1/fan_out) of one size (Glorot & Bengio 2010)."""
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))), generator)
 
 
@@ -111,7 +112,7 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 
 def _empty(tensor):
     if 0 in tensor.shape:
-        warnings.warn(f"initializing a tensor without elements (shape {tuple(tensor.shape)}) does nothing", stacklevel=3)
+        warnings.warn(f"initializing a tensor of shape {tuple(tensor.shape)}, without elements, does nothing", stacklevel=3)
         return True
     return False
 

@@ -82,13 +82,13 @@ class Module:
         parts = self.__dict__.get("_parameters")
         if parts is None:
             if isinstance(value, TensorBase | Module):
-                raise AttributeError(f"call super().__init__() in {type(self).__name__}.__init__ before assigning {name!r}")
+                raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() before setting {name!r}")
             return super().__setattr__(name, value)
         if isinstance(value, Parameter):
-            self._forget(name)
+            self._forget(name, but=parts)
             self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self._forget(name)
+            self._forget(name, but=self._modules)
             self.add_module(name, value)
         elif name in parts:
             if value is not None:
@@ -118,11 +118,12 @@ class Module:
     def __dir__(self):
         return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
 
-    def _forget(self, name):
+    def _forget(self, name, but=None):
+        """Remove `name` from all kinds of parts, except from `but`, where it is to keep its place in the order."""
         self.__dict__.pop(name, None)
         found = False
         for parts in (self._parameters, self._buffers, self._modules):
-            if name in parts:
+            if name in parts and parts is not but:
                 del parts[name]
                 found = True
         self._transient.discard(name)
@@ -306,7 +307,7 @@ class Module:
         dtype = np.dtype(dtype)
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor._data.dtype.kind == "f":
-                tensor.data = tensor._data.astype(dtype)
+                tensor.data = Tensor(tensor._data.astype(dtype))  # an array would be converted back
                 if tensor.grad is not None:
                     tensor.grad = tensor.grad.to(dtype)
         return self
@@ -330,7 +331,7 @@ class Module:
         extra = self.extra_repr()
         if not lines:
             return f"{type(self).__name__}({extra})"
-        return f"{type(self).__name__}({extra}\n  " + "\n  ".join(lines) + "\n)"
+        return f"{type(self).__name__}(\n  " + "\n  ".join([extra, *lines] if extra else lines) + "\n)"
 
     def __setstate__(self, attributes):
         self.__dict__.update(attributes)

@@ -31,13 +31,12 @@ class _BatchNorm(Module):
     def forward(self, x):
         self._check(x)
         momentum = self.momentum
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked._data += 1
-            if momentum is None:  # the plain average of all batches so far
-                momentum = 1.0 / float(self.num_batches_tracked._data)
+        counting = self.training and self.track_running_stats
+        if counting and momentum is None:  # the plain average of all batches so far
+            momentum = 1.0 / (self.num_batches_tracked.item() + 1)
         own_statistics = self.training or self.running_mean is None
         tracking = not self.training or self.track_running_stats
-        return ops.batch_norm(
+        y = ops.batch_norm(
             x,
             self.running_mean if tracking else None,
             self.running_var if tracking else None,
@@ -47,6 +46,9 @@ class _BatchNorm(Module):
             momentum,
             self.eps,
         )
+        if counting:
+            self.num_batches_tracked._data += 1
+        return y
 
     def _check(self, x):
         if x.ndim not in self.dims:

@@ -1,7 +1,7 @@
 """Floor 2: the calculus. One file a family, forward and backward of each operation side by side."""
 
 from .activation import log_softmax, relu, sigmoid, softmax, tanh
-from .arithmetic import abs, add, div, exp, log, mul, neg, pow, sqrt, sub
+from .arithmetic import abs, add, div, exp, log, maximum, minimum, mul, neg, pow, sqrt, sub
 from .conv import conv2d
 from .convert import cast
 from .linear import linear, matmul
@@ -12,8 +12,9 @@ from .reduce import argmax, argmin, mean, sum
 from .shape import cat, clone, expand, flatten, getitem, permute, reshape, squeeze, stack, transpose, unsqueeze
 
 __all__ = [
-    "abs", "adaptive_avg_pool2d", "add", "argmax", "argmin", "avg_pool2d", "batch_norm", "cast", "cat", "clone", "conv2d",
+    "abs", "adaptive_avg_pool2d", "add", "argmax", "argmin", "avg_pool2d", "batch_norm", "cast", "cat", "clone",
+    "conv2d",
     "cross_entropy", "div", "exp", "expand", "flatten", "getitem", "l1_loss", "linear", "log", "log_softmax",
-    "matmul", "max_pool2d", "mean", "mse_loss", "mul", "neg", "permute", "pow", "relu", "reshape", "sigmoid",
+    "matmul", "max_pool2d", "maximum", "mean", "minimum", "mse_loss", "mul", "neg", "permute", "pow", "relu", "reshape", "sigmoid",
     "softmax", "sqrt", "squeeze", "stack", "sub", "sum", "tanh", "transpose", "unsqueeze",
 ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from .. import engine
 from ..engine import Function
 from ..kernels import activation as kernels
-from .convert import DEFAULT_FLOAT, cast
+from .convert import DEFAULT_FLOAT, cast, contiguous, expect_tensor
 from .reduce import normalize_dims
 
 
@@ -15,13 +16,13 @@ class ReLU(Function):
     name = "relu"
 
     def forward(self, x):
-        y = kernels.relu(np.ascontiguousarray(x))
+        y = kernels.relu(contiguous(x))
         self.saved = (y,)
         return y
 
     def backward(self, dy):
         (y,) = self.saved
-        return kernels.relu_backward(np.ascontiguousarray(dy), y)
+        return kernels.relu_backward(contiguous(dy), y)
 
 
 class Tanh(Function):
@@ -30,13 +31,13 @@ class Tanh(Function):
     __slots__ = ()
 
     def forward(self, x):
-        y = kernels.tanh(np.ascontiguousarray(x))
+        y = kernels.tanh(contiguous(x))
         self.saved = (y,)
         return y
 
     def backward(self, dy):
         (y,) = self.saved
-        return kernels.tanh_backward(np.ascontiguousarray(dy), y)
+        return kernels.tanh_backward(contiguous(dy), y)
 
 
 class Sigmoid(Function):
@@ -45,13 +46,13 @@ class Sigmoid(Function):
     __slots__ = ()
 
     def forward(self, x):
-        y = kernels.sigmoid(np.ascontiguousarray(x))
+        y = kernels.sigmoid(contiguous(x))
         self.saved = (y,)
         return y
 
     def backward(self, dy):
         (y,) = self.saved
-        return kernels.sigmoid_backward(np.ascontiguousarray(dy), y)
+        return kernels.sigmoid_backward(contiguous(dy), y)
 
 
 class Softmax(Function):
@@ -92,32 +93,38 @@ class LogSoftmax(Function):
         return dy - np.exp(y) * dy.sum(axis=self.axis, keepdims=True)
 
 
-def _floating(x):
+def _floating(x, name):
+    expect_tensor(x, name)
     return x if x._data.dtype.kind == "f" else cast(x, DEFAULT_FLOAT)
 
 
 def relu(x):
     """max(x, 0), with derivative 0 at 0 (PyTorch's; ELTE lecture 8 writes 1)."""
-    return ReLU()(_floating(x))
+    expect_tensor(x, "relu")
+    if x._data.dtype.kind in "iu":
+        return engine._tensor_class(np.maximum(x._data, 0))
+    return ReLU()(_floating(x, "relu"))
 
 
 def tanh(x):
     """(e^2x - 1) / (e^2x + 1), without overflow for any x."""
-    return Tanh()(_floating(x))
+    return Tanh()(_floating(x, "tanh"))
 
 
 def sigmoid(x):
     """1 / (1 + e^-x), without overflow for any x."""
-    return Sigmoid()(_floating(x))
+    return Sigmoid()(_floating(x, "sigmoid"))
 
 
 def softmax(x, dim):
     """e^x / Σ e^x along `dim`: positive numbers that sum to 1."""
+    x = _floating(x, "softmax")
     (axis,) = normalize_dims(dim, max(x._data.ndim, 1))
-    return Softmax(axis if x._data.ndim else ())(_floating(x))
+    return Softmax(axis if x._data.ndim else ())(x)
 
 
 def log_softmax(x, dim):
     """ln softmax(x) along `dim`, without underflow."""
+    x = _floating(x, "log_softmax")
     (axis,) = normalize_dims(dim, max(x._data.ndim, 1))
-    return LogSoftmax(axis if x._data.ndim else ())(_floating(x))
+    return LogSoftmax(axis if x._data.ndim else ())(x)

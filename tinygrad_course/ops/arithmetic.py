@@ -87,6 +87,40 @@ class Pow(Function):
         return dx, dy
 
 
+class Maximum(Function):
+    """z = max(x, y);  the larger one gets the gradient, equal ones get half of it each."""
+
+    __slots__ = ()
+    broadcasts = True
+
+    def forward(self, x, y):
+        self.saved = x, y
+        return np.maximum(x, y)
+
+    def backward(self, dz):
+        x, y = self.saved
+        return _winner(dz, x, x < y, x == y), _winner(dz, y, y < x, x == y)
+
+
+class Minimum(Function):
+    """z = min(x, y);  the smaller one gets the gradient, equal ones get half of it each."""
+
+    __slots__ = ()
+    broadcasts = True
+
+    def forward(self, x, y):
+        self.saved = x, y
+        return np.minimum(x, y)
+
+    def backward(self, dz):
+        x, y = self.saved
+        return _winner(dz, x, x > y, x == y), _winner(dz, y, y > x, x == y)
+
+
+def _winner(dz, x, lost, tied):
+    return np.where(lost, 0, np.where(tied, dz / 2, dz)).astype(x.dtype, copy=False)
+
+
 class Neg(Function):
     """z = -x;  ∂z/∂x = -1."""
 
@@ -165,20 +199,20 @@ def _binary(operation, x, y):
     x, y = operands
     try:
         return operation()(x, y)
-    except ValueError:
-        raise RuntimeError(_mismatch(operation.name, x._data.shape, y._data.shape)) from None
+    except (ValueError, TypeError) as error:
+        raise RuntimeError(_mismatch(operation.name, x._data, y._data) or f"{where()}{error}") from None
 
 
-def _mismatch(name, a, b):
+def _mismatch(name, x, y):
     """The sentence for shapes that do not broadcast, naming the first clashing dimension from the right."""
+    a, b = x.shape, y.shape
     for back in range(1, min(len(a), len(b)) + 1):
         if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
-            axis = max(len(a), len(b)) - back
-            break
-    return (
-        f"{where()}{name}: shapes {a} and {b} do not broadcast: sizes {a[-back]} and {b[-back]} differ at "
-        f"dimension {axis}, and neither is 1"
-    )
+            return (
+                f"{where()}{name}: shapes {a} and {b} do not broadcast: sizes {a[-back]} and {b[-back]} differ at "
+                f"dimension {max(len(a), len(b)) - back}, and neither is 1"
+            )
+    return None
 
 
 def add(x, y):
@@ -211,8 +245,20 @@ def pow(x, y):
     return _binary(Pow, x, y)
 
 
+def maximum(x, y):
+    """The larger of x and y, elementwise with broadcasting; nan if one is nan."""
+    return _binary(Maximum, x, y)
+
+
+def minimum(x, y):
+    """The smaller of x and y, elementwise with broadcasting; nan if one is nan."""
+    return _binary(Minimum, x, y)
+
+
 def neg(x):
     """-x."""
+    if x._data.dtype.kind == "b":
+        raise RuntimeError(f"{where()}neg: a bool tensor has no negative; convert it with .long()")
     return Neg()(x)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..engine import Function, where
 from ..kernels import conv as kernels
+from .convert import contiguous, expect_tensor
 
 
 class Conv2d(Function):
@@ -22,7 +23,7 @@ class Conv2d(Function):
         self.saved = (x if self.needs[1] else None, weight if self.needs[0] else None)
         self.shapes_of = x.shape, weight.shape
         return kernels.conv2d_forward(
-            np.ascontiguousarray(x), np.ascontiguousarray(weight), bias,
+            contiguous(x), contiguous(weight), None if bias is None else contiguous(bias),
             self.stride, self.padding, self.dilation, self.groups,
         )  # fmt: skip
 
@@ -30,12 +31,12 @@ class Conv2d(Function):
         x, weight = self.saved
         x_shape, weight_shape = self.shapes_of
         how = self.stride, self.padding, self.dilation, self.groups
-        dy = np.ascontiguousarray(dy)
+        dy = contiguous(dy)
         dx = dweight = None
         if self.needs[0]:
-            dx = kernels.conv2d_input_grad(dy, np.ascontiguousarray(weight), x_shape, *how)
+            dx = kernels.conv2d_input_grad(dy, contiguous(weight), x_shape, *how)
         if self.needs[1]:
-            dweight = kernels.conv2d_weight_grad(dy, np.ascontiguousarray(x), weight_shape, *how)
+            dweight = kernels.conv2d_weight_grad(dy, contiguous(x), weight_shape, *how)
         return dx, dweight, kernels.bias_grad(dy) if self.needs[2] else None
 
 
@@ -46,6 +47,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     "same" (output size = input size; stride 1 only). Output (N, O, H', W') with
     H' = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1.
     """
+    expect_tensor(x, "conv2d")
     a, w = x._data, weight._data
     if w.ndim != 4:
         raise RuntimeError(f"{where()}conv2d: weight must be (out, in/groups, height, width), got shape {w.shape}")
@@ -61,8 +63,13 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         raise RuntimeError(
             f"{where()}conv2d: input is {a.dtype} but weight is {w.dtype}; convert the input with .to(tg.{w.dtype})"
         )
-    if bias is not None and bias._data.shape != w.shape[:1]:
-        raise RuntimeError(f"{where()}conv2d: bias of shape {bias._data.shape} for {w.shape[0]} output channels")
+    if a.dtype.kind != "f":
+        raise RuntimeError(f"{where()}conv2d: expected floating tensors, got {a.dtype}; convert them with .float()")
+    if bias is not None and (bias._data.shape != w.shape[:1] or bias._data.dtype != w.dtype):
+        raise RuntimeError(
+            f"{where()}conv2d: bias of shape {bias._data.shape} and {bias._data.dtype} for {w.shape[0]} output channels "
+            f"and weight of {w.dtype}"
+        )
     check_fits("conv2d", a.shape[-2:], w.shape[2:], padding, dilation)
     if a.ndim == 3:
         return conv2d(x.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
@@ -87,7 +94,7 @@ def padding_pairs(padding, kernel_size, stride, dilation):
         if padding == "valid":
             return (0, 0), (0, 0)
         if padding != "same":
-            raise ValueError(f"{where()}padding must be an int, a pair, 'valid' or 'same', got {padding!r}")
+            raise RuntimeError(f"{where()}padding must be an int, a pair, 'valid' or 'same', got {padding!r}")
         if stride != (1, 1):
             raise RuntimeError(f"{where()}padding='same' is for stride 1 only, got stride {stride}")
         total = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]

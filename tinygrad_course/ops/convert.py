@@ -32,6 +32,19 @@ class Cast(Function):
         return dz.astype(self.source)
 
 
+def contiguous(array):
+    """`array`, or a copy, as kernels want it: C-contiguous and writable. They would be compiled anew for others."""
+    return array if array.flags.carray else np.array(array, order="C")
+
+
+def expect_tensor(x, name, role="input"):
+    """TypeError if `x` is no tensor."""
+    if not isinstance(x, TensorBase):
+        raise TypeError(
+            f"{engine.where()}{name}: the {role} must be a Tensor, not {type(x).__name__}; make one with tg.tensor(…)"
+        )
+
+
 def cast(x, dtype):
     """`x` in another dtype. Only a conversion between floating dtypes has a gradient."""
     dtype = np.dtype(dtype)
@@ -48,23 +61,26 @@ def _category(dtype):
     return 0 if dtype.kind == "b" else 1 if dtype.kind in "iu" else 2
 
 
+def promote(a, b):
+    """The dtype of the higher category; within one category the wider one."""
+    if _category(a) != _category(b):
+        return a if _category(a) > _category(b) else b
+    return np.promote_types(a, b)
+
+
 def result_type(x, y):
     """The dtype of `x op y` for two tensors of different dtypes."""
     a, b = x._data.dtype, y._data.dtype
-    if a == b:
-        return a
-    if _category(a) != _category(b):
-        return a if _category(a) > _category(b) else b
-    if (x._data.ndim == 0) != (y._data.ndim == 0):
+    if _category(a) == _category(b) and (x._data.ndim == 0) != (y._data.ndim == 0):
         return b if x._data.ndim == 0 else a
-    return np.promote_types(a, b)
+    return promote(a, b)
 
 
 def as_operand(value, other):
     """`value` as a tensor that can stand beside the tensor `other`; None if it cannot be one."""
     if isinstance(value, TensorBase):
         return value
-    if isinstance(value, numbers.Number):
+    if isinstance(value, numbers.Number | np.bool_):
         dtype = other._data.dtype
         if isinstance(value, bool | np.bool_):
             pass

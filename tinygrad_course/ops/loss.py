@@ -1,5 +1,6 @@
 """Losses: how far a prediction is from its target, as one number."""
 
+import math
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from ..engine import Function, TensorBase, where
 from ..kernels import loss as kernels
 from .activation import log_softmax
+from .convert import contiguous, expect_tensor
 from .reduce import mean, sum
 
 
@@ -23,8 +25,8 @@ class CrossEntropy(Function):
         self.reduction, self.label_smoothing = reduction, label_smoothing
 
     def forward(self, x):
-        logits = np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1)
-        target = self.target.reshape(x.shape[0], -1)
+        shape = (*x.shape[:2], math.prod(x.shape[2:]))
+        logits, target = contiguous(x).reshape(shape), self.target.reshape(shape[0], shape[2])
         losses, self.log_normalizer = kernels.cross_entropy_forward(
             logits, target, self.weight, self.ignore_index, self.label_smoothing
         )
@@ -34,14 +36,15 @@ class CrossEntropy(Function):
             return losses.reshape(x.shape[0], *x.shape[2:])
         total = losses.sum(dtype=np.float64)
         if self.reduction == "mean":
-            self.share = np.float64(1.0) / self._weight_of_batch(target)
-            return np.asarray(total * self.share if total else total / self._weight_of_batch(target), x.dtype)
+            weight = self._weight_of_batch(target)
+            self.share = 1.0 / weight
+            return np.asarray(total / weight, x.dtype)
         return np.asarray(total, x.dtype)
 
     def backward(self, dz):
         (x,) = self.saved
-        logits = np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1)
-        target = self.target.reshape(x.shape[0], -1)
+        shape = (*x.shape[:2], math.prod(x.shape[2:]))
+        logits, target = contiguous(x).reshape(shape), self.target.reshape(shape[0], shape[2])
         scale = np.empty(target.shape, x.dtype)
         scale[...] = np.asarray(dz).reshape(target.shape) if self.reduction == "none" else dz * self.share
         return kernels.cross_entropy_backward(
@@ -61,6 +64,8 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
     target with the uniform distribution. `reduction`: "mean" (divided by the sum of weights), "sum", "none".
     """
     check_reduction(reduction)
+    expect_tensor(x, "cross_entropy")
+    expect_tensor(target, "cross_entropy", "target")
     a, t = x._data, target._data
     if a.dtype.kind != "f":
         raise RuntimeError(f"{where()}cross_entropy: logits must be floating, got {a.dtype}")
@@ -69,16 +74,20 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
     if a.ndim == 0:
         raise RuntimeError(f"{where()}cross_entropy: logits need a class dimension, got a 0-d tensor")
     classes = a.shape[0 if a.ndim == 1 else 1]
-    if weight is not None and weight._data.shape != (classes,):
-        raise RuntimeError(f"{where()}cross_entropy: weight must have shape ({classes},), got {weight._data.shape}")
+    if weight is not None and (weight._data.shape != (classes,) or weight._data.dtype != a.dtype):
+        raise RuntimeError(
+            f"{where()}cross_entropy: weight must have shape ({classes},) and the logits' {a.dtype}, got "
+            f"{weight._data.shape} and {weight._data.dtype}"
+        )
     if t.dtype.kind == "f":
         return _cross_entropy_of_probabilities(x, target, weight, reduction, label_smoothing)
     if t.dtype.kind not in "iu":
         raise RuntimeError(f"{where()}cross_entropy: target must hold class indices or probabilities, got {t.dtype}")
     _check_target(a, t, classes, ignore_index)
     batched = x.unsqueeze(0) if a.ndim == 1 else x
-    t = np.ascontiguousarray(t[np.newaxis] if a.ndim == 1 else t, dtype=np.int64)
-    weights = None if weight is None else np.ascontiguousarray(weight._data)
+    # Copies: labels may be changed in place before backward reads them.
+    t = np.array(t[np.newaxis] if a.ndim == 1 else t, dtype=np.int64, order="C")
+    weights = None if weight is None else np.array(weight._data)
     loss = CrossEntropy(t, weights, ignore_index, reduction, label_smoothing)(batched)
     return loss.squeeze(0) if a.ndim == 1 and reduction == "none" else loss
 
@@ -128,14 +137,14 @@ def _cross_entropy_of_probabilities(x, target, weight, reduction, label_smoothin
         target = target * weight.reshape(*([-1] + [1] * (x._data.ndim - 1 - axis)))
     losses = -sum(log_softmax(x, axis) * target, axis)
     if reduction == "mean":
-        return sum(losses) / max(losses._data.size, 1)
+        return sum(losses) / losses._data.size
     return _reduce(losses, reduction)
 
 
 def _check_target(a, t, classes, ignore_index):
     expected = a.shape[1:] if a.ndim == 1 else (a.shape[0], *a.shape[2:])
     if t.shape != expected:
-        kind = ValueError if a.ndim > 1 and t.ndim and t.shape[0] != a.shape[0] else RuntimeError
+        kind = ValueError if a.ndim > 1 and t.shape[:1] != a.shape[:1] else RuntimeError
         raise kind(
             f"{where()}cross_entropy: logits of shape {a.shape} need class indices of shape {expected}, got {t.shape}"
             + ("; take the index of the hot class, target.argmax(1)" if t.shape == a.shape else "")

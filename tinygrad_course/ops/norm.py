@@ -6,6 +6,7 @@ import numpy as np
 
 from ..engine import Function, where
 from ..kernels import norm as kernels
+from .convert import contiguous, expect_tensor
 
 
 class BatchNorm(Function):
@@ -20,17 +21,13 @@ class BatchNorm(Function):
         self.eps = eps
 
     def forward(self, x, weight, bias):
-        rows = np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1)
-        y, self.mean, self.variance, inverse_std = kernels.batch_norm_forward(rows, weight, bias, self.eps)
+        y, self.mean, self.variance, inverse_std = kernels.batch_norm_forward(_rows(x), *_vectors(weight, bias), self.eps)
         self.saved = x, weight, inverse_std
         return y.reshape(x.shape)
 
     def backward(self, dy):
         x, weight, inverse_std = self.saved
-        shape = (x.shape[0], x.shape[1], -1)
-        dx, dweight, dbias = kernels.batch_norm_backward(
-            np.ascontiguousarray(dy).reshape(shape), np.ascontiguousarray(x).reshape(shape), weight, self.mean, inverse_std
-        )
+        dx, dweight, dbias = kernels.batch_norm_backward(_rows(dy), _rows(x), *_vectors(weight), self.mean, inverse_std)
         return dx.reshape(x.shape), dweight if self.needs[1] else None, dbias if self.needs[2] else None
 
 
@@ -45,16 +42,24 @@ class BatchNormEval(Function):
 
     def forward(self, x, weight, bias):
         self.saved = x, weight
-        rows = np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1)
-        return kernels.normalize_with(rows, weight, bias, self.mean, self.inverse_std).reshape(x.shape)
+        y = kernels.normalize_with(_rows(x), *_vectors(weight, bias), self.mean, self.inverse_std)
+        return y.reshape(x.shape)
 
     def backward(self, dy):
         x, weight = self.saved
-        shape = (x.shape[0], x.shape[1], -1)
         dx, dweight, dbias = kernels.normalize_with_backward(
-            np.ascontiguousarray(dy).reshape(shape), np.ascontiguousarray(x).reshape(shape), weight, self.mean, self.inverse_std
+            _rows(dy), _rows(x), *_vectors(weight), self.mean, self.inverse_std
         )
         return dx.reshape(x.shape), dweight if self.needs[1] else None, dbias if self.needs[2] else None
+
+
+def _rows(x):
+    """(N, C, …) as a contiguous (N, C, S)."""
+    return contiguous(x).reshape(x.shape[0], x.shape[1], math.prod(x.shape[2:]))
+
+
+def _vectors(*vectors):
+    return [None if v is None else contiguous(v) for v in vectors]
 
 
 def batch_norm(
@@ -66,18 +71,23 @@ def batch_norm(
     running = (1 - momentum) · running + momentum · batch, with the unbiased variance. Otherwise the running
     ones normalize. ε stands inside the root. Ioffe & Szegedy 2015.
     """
+    expect_tensor(x, "batch_norm")
     a = x._data
+    if a.dtype.kind != "f":
+        raise RuntimeError(f"{where()}batch_norm: expected a floating tensor, got {a.dtype}; convert it with .float()")
     if a.ndim < 2:
         raise ValueError(f"{where()}batch_norm: expected an input (N, C, …), got shape {a.shape}")
     channels = a.shape[1]
     for name, t in (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)):
         if t is not None and t._data.shape != (channels,):
             raise RuntimeError(
-                f"{where()}batch_norm: input of shape {a.shape} has {channels} channels, but {name} has shape {t._data.shape}"
+                f"{where()}batch_norm: input of shape {a.shape} has {channels} channels, but {name} has shape "
+                f"{t._data.shape}"
             )
         if t is not None and t._data.dtype != a.dtype:
             raise RuntimeError(
-                f"{where()}batch_norm: input is {a.dtype} but {name} is {t._data.dtype}; convert the input with .to(tg.{t._data.dtype})"
+                f"{where()}batch_norm: input is {a.dtype} but {name} is {t._data.dtype}; convert the input with "
+                f".to(tg.{t._data.dtype})"
             )
     if not training:
         if running_mean is None or running_var is None:

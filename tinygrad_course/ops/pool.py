@@ -1,10 +1,9 @@
 """Pooling: each window of an image becomes one number."""
 
-import numpy as np
-
 from ..engine import Function, where
 from ..kernels import pool as kernels
 from .conv import pair
+from .convert import contiguous, expect_tensor
 
 
 class MaxPool2d(Function):
@@ -20,14 +19,14 @@ class MaxPool2d(Function):
     def forward(self, x):
         self.input_shape = x.shape
         y, winner = kernels.max_pool2d_forward(
-            np.ascontiguousarray(x), self.kernel_size, self.stride, self.padding, self.dilation, self.output_size
+            contiguous(x), self.kernel_size, self.stride, self.padding, self.dilation, self.output_size
         )
         self.saved = (winner,)
         return y
 
     def backward(self, dy):
         (winner,) = self.saved
-        return kernels.max_pool2d_backward(np.ascontiguousarray(dy), winner, self.input_shape)
+        return kernels.max_pool2d_backward(contiguous(dy), winner, self.input_shape)
 
 
 class AvgPool2d(Function):
@@ -44,11 +43,11 @@ class AvgPool2d(Function):
         self.input_shape = x.shape
         kernel_size, stride, padding, count_include_pad, divisor = self.window
         return kernels.avg_pool2d_forward(
-            np.ascontiguousarray(x), kernel_size, stride, padding, self.output_size, count_include_pad, divisor
+            contiguous(x), kernel_size, stride, padding, self.output_size, count_include_pad, divisor
         )
 
     def backward(self, dy):
-        return kernels.avg_pool2d_backward(np.ascontiguousarray(dy), self.input_shape, *self.window)
+        return kernels.avg_pool2d_backward(contiguous(dy), self.input_shape, *self.window)
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -89,13 +88,14 @@ def adaptive_avg_pool2d(x, output_size):
     size = x._data.shape[-2:]
     wanted = [s if o is None else o for o, s in zip(two, size, strict=True)]
     if any(o < 1 or s % o for o, s in zip(wanted, size, strict=True)):
-        raise RuntimeError(f"{where()}adaptive_avg_pool2d: output size {tuple(wanted)} does not divide input size {size}")
+        raise RuntimeError(f"{where()}adaptive_avg_pool2d: output size {tuple(wanted)} does not divide the input's {size}")
     return avg_pool2d(x, tuple(s // o for s, o in zip(size, wanted, strict=True)))
 
 
 def _windows(name, x, kernel_size, stride, padding):
+    expect_tensor(x, name)
     if x._data.ndim not in (3, 4):
-        raise RuntimeError(f"{where()}{name}: expected an input of shape (N, C, H, W) or (C, H, W), got {x._data.shape}")
+        raise RuntimeError(f"{where()}{name}: expected an input (N, C, H, W) or (C, H, W), got shape {x._data.shape}")
     if x._data.dtype.kind != "f":
         raise RuntimeError(f"{where()}{name}: expected a floating tensor, got {x._data.dtype}")
     kernel_size = pair(kernel_size, "kernel_size", 1)

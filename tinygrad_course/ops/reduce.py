@@ -36,7 +36,7 @@ class Sum(Function):
 
     def forward(self, x):
         self.input_shape = x.shape
-        return x.sum(axis=self.axes, keepdims=self.keepdim)
+        return x.sum(axis=self.axes, keepdims=self.keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
 
     def backward(self, dz):
         return _spread(dz, self.axes, self.keepdim, self.input_shape)
@@ -73,14 +73,19 @@ def _spread(dz, axes, keepdim, shape):
 
 def sum(x, dim=None, keepdim=False):
     """Σ x over `dim` (an int or several; all by default). Integers and bools are summed as int64."""
-    return Sum(normalize_dims(dim, x._data.ndim), keepdim)(x)
+    return Sum(_dims(dim, x), keepdim)(x)
 
 
 def mean(x, dim=None, keepdim=False):
     """Mean over `dim` (an int or several; all by default); nan for an empty tensor."""
     if x._data.dtype.kind != "f":
         raise RuntimeError(f"{where()}mean needs a floating tensor, got {x._data.dtype}; convert it with .float()")
-    return Mean(normalize_dims(dim, x._data.ndim), keepdim)(x)
+    return Mean(_dims(dim, x), keepdim)(x)
+
+
+def _dims(dim, x):
+    """No dimension, `()`, is all of them, as in PyTorch."""
+    return normalize_dims(None if dim == () or dim == [] else dim, x._data.ndim)
 
 
 def argmax(x, dim=None, keepdim=False):

@@ -1,10 +1,12 @@
 """Shapes: the same numbers seen otherwise. Backward undoes the change of view."""
 
+import functools
 import math
 
 import numpy as np
 
 from ..engine import Function, TensorBase, where
+from . import convert
 from .reduce import normalize_dims
 
 
@@ -81,7 +83,10 @@ class GetItem(Function):
 
     def forward(self, x):
         self.input_shape = x.shape
-        return x[self.index]
+        if self.needs[0]:  # an index array may be changed in place before backward reads it
+            self.index = tuple(i.copy() if isinstance(i, np.ndarray) else i for i in self.index)
+        z = x[self.index]
+        return z if isinstance(z, np.ndarray) else x[(*self.index, ...)]  # a 0-d view instead of a NumPy scalar
 
     def backward(self, dz):
         dx = np.zeros(self.input_shape, np.asarray(dz).dtype)
@@ -172,7 +177,7 @@ def expand(x, *sizes):
     sizes, shape = sizes_of(sizes), x._data.shape
     extra = len(sizes) - len(shape)
     full = tuple(shape[i - extra] if s == -1 and i >= extra else s for i, s in enumerate(sizes))
-    if extra < 0 or any(s not in (1, f) for s, f in zip(shape, full[extra:], strict=True)):
+    if extra < 0 or min(full, default=0) < 0 or any(s not in (1, f) for s, f in zip(shape, full[extra:], strict=True)):
         raise RuntimeError(f"{where()}expand: shape {shape} cannot become {sizes}: only sizes of 1 can be repeated")
     return Expand(full)(x)
 
@@ -186,19 +191,22 @@ def cat(tensors, dim=0):
     """Tensors one after the other along `dim`; their other sizes must agree."""
     tensors = tuple(tensors)
     if not tensors:
-        raise RuntimeError("cat needs at least one tensor")
+        raise ValueError("cat needs at least one tensor")
+    for t in tensors:
+        convert.expect_tensor(t, "cat")
     first = tensors[0]._data.shape
     if not first:
         raise RuntimeError("zero-dimensional tensors cannot be concatenated; use stack")
     (axis,) = normalize_dims(dim, len(first))
     for position, t in enumerate(tensors):
         shape = t._data.shape
-        if len(shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(shape, first, strict=True)) if i != axis):
+        if len(shape) != len(first) or shape[:axis] + shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
             raise RuntimeError(
                 f"{where()}cat: tensor 0 has shape {first} and tensor {position} shape {shape}; "
                 f"they must agree in all dimensions but {axis}"
             )
-    return Concatenate(axis)(*tensors)
+    dtype = functools.reduce(convert.promote, [t._data.dtype for t in tensors])
+    return Concatenate(axis)(*[convert.cast(t, dtype) for t in tensors])
 
 
 def stack(tensors, dim=0):
@@ -215,7 +223,7 @@ def _index(i):
     if isinstance(i, TensorBase):
         i = i._data
     if isinstance(i, list):
-        i = np.asarray(i)
+        i = np.asarray(i) if i else np.zeros(0, np.int64)
     if isinstance(i, np.ndarray) and i.ndim == 0 and i.dtype.kind in "iu":
         return int(i)
     return i

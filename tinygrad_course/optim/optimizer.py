@@ -2,9 +2,8 @@
 
 import copy
 
-import numpy as np
-
 from ..engine import TensorBase, no_grad
+from ..ops.convert import contiguous
 
 
 class Optimizer:
@@ -66,7 +65,10 @@ class Optimizer:
                 for p in group["params"]:
                     if p.grad is not None:
                         state = self.state.setdefault(p, {})
-                        self.update(p._data, np.ascontiguousarray(p.grad._data), state, group)
+                        array = contiguous(p._data)
+                        self.update(array, contiguous(p.grad._data), state, group)
+                        if array is not p._data:  # kernels work on contiguous arrays
+                            p._data[...] = array
                         p._changed_in_place()
         return loss
 

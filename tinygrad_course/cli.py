@@ -1,0 +1,38 @@
+"""The command `tinygrad-course`."""
+
+import argparse
+import pathlib
+import runpy
+import sys
+
+from . import __version__
+
+
+def example(name):
+    """An example's path: in a checkout it is in examples/, in a wheel inside the package. None if nowhere."""
+    package = pathlib.Path(__file__).resolve().parent
+    for folder in (package.parent / "examples", package / "examples"):
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
+def main(arguments=None):
+    """Run the command with these arguments, by default the process's, and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser("tinygrad-course", description="Deep nets from scratch, with pictures.")
+    parser.add_argument("--version", action="version", version=f"tinygrad-course {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    commands.add_parser(
+        "demo",
+        add_help=False,
+        help="train a plain and a residual deep net and draw their gradient flow (demo --help: its options)",
+    )
+    parser.parse_args(arguments[:1] if arguments[:1] == ["demo"] else arguments)
+
+    script = example("plain_vs_residual.py")
+    if script is None:
+        parser.error("the example plain_vs_residual.py is missing; install tinygrad-course again")
+    sys.argv = [str(script), *arguments[1:]]  # all that follows `demo` is the example's own
+    runpy.run_path(str(script), run_name="__main__")
+    return 0
