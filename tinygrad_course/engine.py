@@ -117,7 +117,8 @@ class Function:
         self.saved = ()
         array = self.forward(*[None if t is None else t._data for t in inputs])
         if type(array) is not np.ndarray:  # NumPy turns 0-d results into scalars
-            array = np.asarray(array)
+            scalar, array = array, np.asarray(array)
+            self.saved = tuple([array if a is scalar else a for a in self.saved])
         output = _tensor_class(array)
         if self.is_view and array.base is not None:
             source = inputs[0]
@@ -154,6 +155,38 @@ class Function:
         output.node = self
         output._requires_grad = True
 
+    def backward_on_tape(self, dz):
+        """`backward` on tensors, itself recorded, so that its result can be differentiated again.
+
+        By default the formula of `backward` is run on tensors, which do for it if it is made of operators, NumPy's
+        functions and methods that both have. An operation that calls a kernel says its formula here in operators.
+        """
+        arrays, self.saved = self.saved, self.saved_tensors()
+        try:
+            return self.backward(dz)
+        finally:
+            self.saved = arrays
+
+    def linear_on_tape(self, dz):
+        """`backward_on_tape` of an operation that is linear in its one input."""
+        return Adjoint(self)(dz)
+
+    def saved_tensors(self):
+        """What `forward` saved, as tensors that stand on the tape where the saved arrays came from."""
+        tensors = []
+        for array, guard in zip(self.saved, self.guards, strict=True):
+            source = None if guard is None else self if guard[0] < 0 else self.edges[guard[0]]
+            if isinstance(source, TensorBase):
+                tensors.append(source)
+            elif array is None:
+                tensors.append(None)
+            else:
+                tensor = _tensor_class(array)
+                if source is not None:
+                    tensor.node, tensor._requires_grad = source, True
+                tensors.append(tensor)
+        return tuple(tensors)
+
     def check_saved(self):
         """Raise if a tensor that this node saved has been changed in place since."""
         if self.saved is _FREED or not self.saved:
@@ -187,15 +220,19 @@ def _guard(array, inputs, output):
 # ---------------------------------------------------------------------------------------------- backward
 
 
-def backward(outputs, gradients, *, retain_graph=False, targets=None):
+def backward(outputs, gradients, *, retain_graph=False, targets=None, create_graph=False):
     """Walk the tape from `outputs`, whose arrays of gradients are `gradients`, to the leaves.
 
     Without `targets`, the leaves' gradients are added to their `.grad` at the end of the walk: if an operation
     raises midway, no `.grad` has changed. With `targets` (tensors), nothing is accumulated, and the gradients
     that arrived at them are returned, None for those that were not reached.
+
+    With `create_graph`, gradients are tensors from end to end and are recorded themselves.
     """
+    retain_graph = retain_graph or create_graph
     arrived = {}  # node or leaf -> [gradient so far, whether that array is ours alone]
     retained = []  # intermediate tensors that want their gradient, with it
+    recorded, state.grad_enabled = state.grad_enabled, create_graph
     captured = {} if targets is None else {t.node: None for t in targets if t.node is not None}
     for output, gradient in zip(outputs, gradients, strict=True):
         _arrive(arrived, output if output.node is None else output.node, gradient, False)
@@ -203,12 +240,12 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None):
     observers = state.observers
     try:
         for observer in observers:
-            observer.begin_backward(outputs, gradients)
+            observer.begin_backward(outputs, [_array(g) for g in gradients])
         for node in nodes:
             entry = arrived.pop(node, None)
             if entry is None:
                 continue
-            dz = np.asarray(entry[0])
+            dz = entry[0] if create_graph else np.asarray(entry[0])
             if node.hooks is not None:
                 dz = _run_hooks(node.hooks, dz)
             if node.retained is not None:
@@ -216,7 +253,7 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None):
             if node in captured:
                 captured[node] = dz
             node.check_saved()
-            contributions = node.backward(dz)
+            contributions = node.backward_on_tape(dz) if create_graph else node.backward(dz)
             if type(contributions) is not tuple:
                 contributions = (contributions,)
             if node.shapes is not None:
@@ -226,20 +263,21 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None):
                 ])  # fmt: skip
             if observers:
                 sent = tuple([
-                    None if c is None or edge is None else np.asarray(c)
+                    None if c is None or edge is None else _array(c)
                     for c, edge in zip(contributions, node.edges, strict=True)
                 ])  # fmt: skip
                 for observer in observers:
-                    observer.backward(node, dz, sent)
+                    observer.backward(node, _array(dz), sent)
             for edge, contribution in zip(node.edges, contributions, strict=True):
                 if edge is None or contribution is None:
                     continue
                 # What an observer has been shown it may keep, so nothing is added to that array.
-                ours = contribution is not dz and contribution.base is None and not observers
+                ours = not (create_graph or contribution is dz or contribution.base is not None or observers)
                 _arrive(arrived, edge, contribution, ours)
             if not retain_graph and node.saved:
                 node.saved, node.guards = _FREED, ()
     finally:
+        state.grad_enabled = recorded
         for observer in observers:
             observer.end_backward()
     for leaf, entry in arrived.items():
@@ -282,9 +320,15 @@ def _arrive(arrived, at, contribution, ours):
         entry[:] = entry[0] + contribution, True
 
 
+def _array(gradient):
+    return gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
+
+
 def _accumulate(leaf, gradient, ours):
     """`leaf.grad += gradient`. An array that someone else may hold (a view, the gradient itself) is copied."""
-    if leaf.grad is None:
+    if isinstance(gradient, TensorBase):
+        leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+    elif leaf.grad is None:
         leaf.grad = _tensor_class(np.asarray(gradient) if ours else np.array(gradient, order="C"))
     else:
         leaf.grad._data += gradient
@@ -293,7 +337,8 @@ def _accumulate(leaf, gradient, ours):
 
 def _run_hooks(hooks, gradient):
     for hook in list(hooks.values()):
-        changed = hook(_tensor_class(np.asarray(gradient)))
+        on_tape = isinstance(gradient, TensorBase)
+        changed = hook(gradient if on_tape else _tensor_class(np.asarray(gradient)))
         if changed is None:
             continue
         if not isinstance(changed, TensorBase):
@@ -302,7 +347,7 @@ def _run_hooks(hooks, gradient):
             raise RuntimeError(
                 f"a gradient hook returned shape {changed._data.shape} for a gradient of shape {gradient.shape}"
             )
-        gradient = changed._data
+        gradient = changed if on_tape else changed._data
     return gradient
 
 
@@ -319,7 +364,29 @@ def sum_to_shape(gradient, shape):
     axes = tuple(range(extra)) + tuple(
         extra + axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[extra + axis] != 1
     )
-    return np.asarray(gradient.sum(axis=axes)).reshape(shape)
+    total = gradient.sum(axis=axes)
+    return (total if isinstance(total, TensorBase) else np.asarray(total)).reshape(shape)
+
+
+class Adjoint(Function):
+    """The backward of a linear operation as an operation: its own backward is the linear operation again.
+
+    For z = A x: dx = Aᵀ dz, and the adjoint of that map takes ddx to A ddx. An operation of one input without a
+    bias uses it with `backward_on_tape = Function.linear_on_tape`.
+    """
+
+    __slots__ = ("operation",)
+
+    def __init__(self, operation):
+        self.operation = operation
+
+    def forward(self, dz):
+        return self.operation.backward(dz)
+
+    def backward(self, ddx):
+        return self.operation.forward(ddx)
+
+    backward_on_tape = Function.linear_on_tape
 
 
 # ------------------------------------------------------------------------------- grad mode and observers

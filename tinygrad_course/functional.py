@@ -4,49 +4,32 @@ Arrays and numbers may stand for tensors.
 """
 
 import functools
+import numbers
 
-from . import ops
+import numpy as np
+
 from .engine import TensorBase
+from .ops import FAMILIES
 from .tensor import _as_tensor
 
-_UNARY = (
-    "abs", "argmax", "argmin", "exp", "flatten", "log", "log_softmax", "mean", "permute", "relu", "reshape", "sigmoid",
-    "softmax", "sqrt", "squeeze", "sum", "tanh", "transpose", "unsqueeze",
-)  # fmt: skip
-_BINARY = ("add", "div", "matmul", "maximum", "minimum", "mul", "pow", "sub")
+_SHOWN = ("activation", "arithmetic", "linear", "reduce", "shape")
 
-__all__ = [*_UNARY, *_BINARY, "cat", "stack"]
+__all__ = [name for family in _SHOWN for name in FAMILIES[family].__all__]
 
 
-def _lifted(operation, count):
-    """`operation` with its first `count` arguments made tensors."""
+def _lifted(operation):
+    """`operation` with arrays made tensors, and a number too where no tensor stands beside it."""
 
     @functools.wraps(operation)
     def function(*arguments, **keywords):
-        operands = [a if isinstance(a, TensorBase) else _as_tensor(a) for a in arguments[:count]]
-        return operation(*operands, *arguments[count:], **keywords)
+        operands = [_as_tensor(a) if isinstance(a, np.ndarray) else a for a in arguments[:2]]
+        if operands and isinstance(operands[0], numbers.Number) and not isinstance(operands[-1], TensorBase):
+            operands[0] = _as_tensor(operands[0])
+        return operation(*operands, *arguments[2:], **keywords)
 
     return function
 
 
-for _name in _UNARY:
-    globals()[_name] = _lifted(getattr(ops, _name), 1)
-
-
-def _binary(operation):
-    """`operation` on two operands; a number beside a tensor keeps the tensor's dtype."""
-
-    @functools.wraps(operation)
-    def function(x, y):
-        if not isinstance(x, TensorBase) and not isinstance(y, TensorBase):
-            x, y = _as_tensor(x), _as_tensor(y)
-        return operation(x, y)
-
-    return function
-
-
-for _name in _BINARY:
-    globals()[_name] = _lifted(ops.matmul, 2) if _name == "matmul" else _binary(getattr(ops, _name))
-
-cat = ops.cat
-stack = ops.stack
+for _family in _SHOWN:
+    for _name in FAMILIES[_family].__all__:
+        globals()[_name] = _lifted(getattr(FAMILIES[_family], _name))

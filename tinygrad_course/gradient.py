@@ -7,10 +7,11 @@ from .engine import TensorBase
 from .tensor import Tensor, _seed
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=False, allow_unused=False):
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
     """∂(Σ grad_outputs · outputs)/∂inputs as a tuple, without touching any `.grad`.
 
-    RuntimeError if an input was not used to compute the outputs, unless `allow_unused` (then None).
+    `create_graph` records the computation of the gradients, so that they can be differentiated in turn; the graph
+    is then kept, as with `retain_graph`. RuntimeError if an input was not used to compute the outputs, unless `allow_unused` (then None).
     """
     outputs = [outputs] if isinstance(outputs, TensorBase) else list(outputs)
     inputs = [inputs] if isinstance(inputs, TensorBase) else list(inputs)
@@ -19,13 +20,16 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=False, allow_unused=Fa
     for tensor in (*outputs, *inputs):
         if not tensor._requires_grad:
             raise RuntimeError(f"grad of a tensor that does not require grad: {tensor!r}")
-    seeds = [_seed(o, g) for o, g in zip(outputs, grad_outputs, strict=True)]
-    gradients = engine.backward(outputs, seeds, retain_graph=retain_graph, targets=inputs)
+    seeds = [_seed(o, g, create_graph) for o, g in zip(outputs, grad_outputs, strict=True)]
+    keep = create_graph if retain_graph is None else retain_graph
+    gradients = engine.backward(outputs, seeds, retain_graph=keep, targets=inputs, create_graph=create_graph)
     for position, gradient in enumerate(gradients):
         if gradient is None and not allow_unused:
             raise RuntimeError(
                 f"input {position} was not used to compute the outputs; pass allow_unused=True to get None for it"
             )
+    if create_graph:
+        return tuple(gradients)
     return tuple(None if g is None else Tensor(np.array(g)) for g in gradients)
 
 

@@ -195,18 +195,21 @@ class Tensor(TensorBase):
 
     # ------------------------------------------------------------------------------ gradients
 
-    def backward(self, gradient=None, retain_graph=False):
+    def backward(self, gradient=None, retain_graph=None, create_graph=False):
         """Add ∂self/∂leaf to the `.grad` of every leaf that self was computed from.
 
         `gradient` (a tensor of self's shape) weighs self's elements; a one-element tensor needs none. The graph's
-        saved arrays are freed unless `retain_graph`. RuntimeError if self does not require grad.
+        saved arrays are freed unless `retain_graph`. With `create_graph` the gradients are recorded, to be
+        differentiated again. RuntimeError if self does not require grad.
         """
         if not self._requires_grad:
             raise RuntimeError(
                 "backward on a tensor that does not require grad and was not computed from one that does; "
                 "create the inputs with requires_grad=True, and compute outside of no_grad()"
             )
-        engine.backward([self], [_seed(self, gradient)], retain_graph=retain_graph)
+        keep = create_graph if retain_graph is None else retain_graph
+        seed = _seed(self, gradient, create_graph)
+        engine.backward([self], [seed], retain_graph=keep, create_graph=create_graph)
 
     def retain_grad(self):
         """Keep the gradient of this intermediate tensor in `.grad` too."""
@@ -230,10 +233,6 @@ class Tensor(TensorBase):
         result = Tensor(self._data)
         result._version = self._version
         return result
-
-    def clone(self):
-        """A copy, through which gradients flow."""
-        return ops.clone(self)
 
     # ------------------------------------------------------------------------------ operators
 
@@ -425,11 +424,9 @@ class Tensor(TensorBase):
         return Tensor(np.asarray(self._data.all()))
 
 
-for _name in (
-    "abs", "argmax", "argmin", "exp", "expand", "flatten", "log", "log_softmax", "matmul", "mean", "permute", "pow",
-    "relu", "reshape", "sigmoid", "softmax", "sqrt", "squeeze", "sum", "tanh", "transpose", "unsqueeze",
-):  # fmt: skip
-    setattr(Tensor, _name, getattr(ops, _name))
+for _family in ops.FAMILIES.values():
+    for _name in _family.METHODS:
+        setattr(Tensor, _name, getattr(_family, _name))
 
 
 class HookHandle:
@@ -494,8 +491,8 @@ def _as_tensor(value):
     return value if isinstance(value, TensorBase) else tensor(value)
 
 
-def _seed(output, gradient):
-    """The array with which a backward pass starts at `output`."""
+def _seed(output, gradient, on_tape=False):
+    """What a backward pass starts with at `output`: an array, or the tensor itself where gradients are recorded."""
     shape = output._data.shape
     if gradient is None:
         if output._data.size != 1:
@@ -503,11 +500,13 @@ def _seed(output, gradient):
                 f"backward without a gradient needs a tensor of one element, this one has shape {shape}; take its "
                 "sum() or mean(), or pass backward(gradient)"
             )
-        return np.ones(shape, output._data.dtype)
-    gradient = _as_tensor(gradient)._data
+        seed = np.ones(shape, output._data.dtype)
+        return Tensor(seed) if on_tape else seed
+    gradient = _as_tensor(gradient)
     if gradient.shape != shape:
         raise RuntimeError(f"backward got a gradient of shape {gradient.shape} for a tensor of shape {shape}")
-    return gradient.astype(output._data.dtype, copy=False)
+    gradient = gradient.to(output._data.dtype)
+    return gradient if on_tape else gradient._data
 
 
 def _compare(compare, x, y):

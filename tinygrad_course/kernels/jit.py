@@ -4,8 +4,8 @@
     @kernel(parallel=True)    the same with `prange` over what each iteration owns
     @inner                    a helper that other kernels call, inlined by LLVM
 
-Compiled code is kept in a folder of the user's cache, named after the kernels' sources: a changed helper in
-one file recompiles the kernels of every other (Numba alone would look at the kernel's own file only).
+Compiled code is kept in the user's cache, in a folder a family, named after the sources that it is made of: a
+changed helper recompiles the kernels of the families that import it (Numba alone would look at one file only).
 `TINYGRAD_COURSE_CACHE` names another folder. A folder that cannot be written costs a recompilation at each
 run and one warning, never an error.
 
@@ -16,6 +16,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import re
 import sys
 import threading
 import warnings
@@ -27,47 +28,70 @@ prange = numba.prange
 _OPTIONS = dict(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
-def cache_directory():
-    """The folder for the compiled kernels of exactly these sources: `<user cache>/tinygrad_course/<digest>`."""
+def cache_root():
+    """The folder for compiled kernels: `TINYGRAD_COURSE_CACHE`, or `tinygrad_course` in the user's cache."""
     root = os.environ.get("TINYGRAD_COURSE_CACHE")
-    if not root:
-        if sys.platform == "win32":
-            base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
-        elif sys.platform == "darwin":
-            base = pathlib.Path.home() / "Library" / "Caches"
-        else:
-            base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        root = pathlib.Path(base) / "tinygrad_course"
-    digest = hashlib.sha256()
-    for source in sorted(pathlib.Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    return pathlib.Path(root) / digest.hexdigest()[:16]
+    if root:
+        return pathlib.Path(root)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = pathlib.Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "tinygrad_course"
+
+
+def sources(family):
+    """The source files that a family's kernels are made of: its own, and those of the siblings that it imports."""
+    found, waiting = {}, [family, "jit"]
+    while waiting:
+        name = waiting.pop()
+        path = pathlib.Path(__file__).with_name(f"{name}.py")
+        if name in found or not path.is_file():
+            continue
+        found[name] = path.read_bytes()
+        text = found[name].decode()
+        for sibling, names in re.findall(r"^from (?:tinygrad_course\.kernels)?\.(\w*) import ([\w, ]*)", text, re.MULTILINE):
+            waiting += [sibling] if sibling else re.findall(r"\w+", names)
+    return found
 
 
 @functools.cache
-def _writable_cache():
-    """The cache folder, made; None, with a warning, where that is impossible."""
+def _cache_folder(family):
+    """The folder for a family's compiled kernels, made; None, with a warning, where that is impossible."""
+    digest = hashlib.sha256(b"".join(source for _, source in sorted(sources(family).items()))).hexdigest()
+    folder = cache_root() / f"{family}-{digest[:16]}"
     try:
-        folder = cache_directory()
         if not folder.is_dir():
             folder.mkdir(parents=True)
-            print("tinygrad_course: compiling kernels for this processor, once", file=sys.stderr)
+            _notice()
         if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{folder} is not writable")
-    except (OSError, RuntimeError) as error:
-        warnings.warn(
-            f"compiled kernels cannot be kept ({error}), so each run compiles anew; "
-            "set TINYGRAD_COURSE_CACHE to a folder that can be written",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+            raise PermissionError
+    except (OSError, RuntimeError):
+        _warn(cache_root())
         return None
     return str(folder)
 
 
+@functools.cache  # once in a process
+def _notice():
+    print("tinygrad_course: compiling kernels for this processor, once", file=sys.stderr)
+
+
+@functools.cache
+def _warn(root):
+    warnings.warn(
+        f"compiled kernels cannot be kept in {root}, so each run compiles anew; "
+        "set TINYGRAD_COURSE_CACHE to a folder that can be written",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
 def _compile(function, **options):
     """`numba.njit` of `function`, cached in our folder whatever Numba's own setting says."""
-    folder = _writable_cache()
+    folder = _cache_folder(function.__module__.rpartition(".")[2])
     if folder is None:
         return numba.njit(**_OPTIONS, **options)(function)
     before = numba.config.CACHE_DIR

@@ -1,23 +1,15 @@
 """Layers as functions, by PyTorch's names: `import tinygrad_course.nn.functional as F`."""
 
-from ..ops import (
-    adaptive_avg_pool2d,
-    avg_pool2d,
-    batch_norm,
-    conv2d,
-    cross_entropy,
-    l1_loss,
-    linear,
-    log_softmax,
-    max_pool2d,
-    mse_loss,
-    relu,
-    sigmoid,
-    softmax,
-    tanh,
-)  # fmt: skip
+from ..ops import FAMILIES
+from ..ops.activation import *
+from ..ops.conv import *
+from ..ops.linear import *
+from ..ops.loss import *
+from ..ops.norm import *
+from ..ops.pool import *
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "conv2d", "cross_entropy", "l1_loss", "linear", "log_softmax",
-    "max_pool2d", "mse_loss", "relu", "sigmoid", "softmax", "tanh",
-]  # fmt: skip
+    name
+    for family in ("activation", "conv", "linear", "loss", "norm", "pool")
+    for name in FAMILIES[family].__all__
+]

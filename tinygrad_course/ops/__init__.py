@@ -1,20 +1,24 @@
-"""Floor 2: the calculus. One file a family, forward and backward of each operation side by side."""
+"""Floor 2: the calculus. One file a family, forward and backward of each operation side by side.
 
-from .activation import log_softmax, relu, sigmoid, softmax, tanh
-from .arithmetic import abs, add, div, exp, log, maximum, minimum, mul, neg, pow, sqrt, sub
-from .conv import conv2d
-from .convert import cast
-from .linear import linear, matmul
-from .loss import cross_entropy, l1_loss, mse_loss
-from .norm import batch_norm
-from .pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
-from .reduce import argmax, argmin, mean, sum
-from .shape import cat, clone, expand, flatten, getitem, permute, reshape, squeeze, stack, transpose, unsqueeze
+A family says in `__all__` what it offers, and in `METHODS` which of it are methods of Tensor too.
+"""
 
-__all__ = [
-    "abs", "adaptive_avg_pool2d", "add", "argmax", "argmin", "avg_pool2d", "batch_norm", "cast", "cat", "clone",
-    "conv2d",
-    "cross_entropy", "div", "exp", "expand", "flatten", "getitem", "l1_loss", "linear", "log", "log_softmax",
-    "matmul", "max_pool2d", "maximum", "mean", "minimum", "mse_loss", "mul", "neg", "permute", "pow", "relu", "reshape", "sigmoid",
-    "softmax", "sqrt", "squeeze", "stack", "sub", "sum", "tanh", "transpose", "unsqueeze",
-]  # fmt: skip
+import importlib
+
+FAMILIES = {
+    name: importlib.import_module(f"{__name__}.{name}")
+    for name in (
+        "activation", "arithmetic", "conv", "convert", "linear", "loss", "norm", "pool", "reduce", "shape",
+    )
+}  # fmt: skip
+
+from .activation import *
+from .arithmetic import *
+from .conv import *
+from .convert import *
+from .linear import *
+from .loss import *
+from .norm import *
+from .pool import *
+from .reduce import *
+from .shape import *

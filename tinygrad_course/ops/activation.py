@@ -8,6 +8,9 @@ from ..kernels import activation as kernels
 from .convert import DEFAULT_FLOAT, cast, contiguous, expect_tensor
 from .reduce import normalize_dims
 
+__all__ = ["log_softmax", "relu", "sigmoid", "softmax", "tanh"]
+METHODS = __all__  # of Tensor
+
 
 class ReLU(Function):
     """y = max(x, 0);  ∂y/∂x = 1 where y > 0, else 0 (0 at the kink)."""

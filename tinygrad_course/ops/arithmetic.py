@@ -9,6 +9,9 @@ import numpy as np
 from ..engine import Function, where
 from . import convert
 
+__all__ = ["abs", "add", "div", "exp", "log", "maximum", "minimum", "mul", "neg", "pow", "sqrt", "sub"]
+METHODS = __all__  # of Tensor
+
 
 class Add(Function):
     """z = x + y;  ∂z/∂x = 1, ∂z/∂y = 1: addition hands the gradient on to both."""

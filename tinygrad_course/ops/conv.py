@@ -6,6 +6,9 @@ from ..engine import Function, where
 from ..kernels import conv as kernels
 from .convert import contiguous, expect_tensor
 
+__all__ = ["conv2d"]
+METHODS = []  # of Tensor
+
 
 class Conv2d(Function):
     """Y[n,o,i,j] = b[o] + Σ_{c,u,v} W[o,c,u,v] X[n, c, i·s + u·d - p, j·s + v·d - p].

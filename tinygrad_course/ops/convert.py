@@ -11,6 +11,9 @@ import numpy as np
 from .. import engine
 from ..engine import Function, TensorBase
 
+__all__ = ["cast"]
+METHODS = []  # of Tensor
+
 DEFAULT_FLOAT = np.dtype(np.float32)
 _INT = np.dtype(np.int64)
 _BOOL = np.dtype(np.bool_)

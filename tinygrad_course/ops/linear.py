@@ -7,6 +7,9 @@ import numpy as np
 from ..engine import Function, sum_to_shape, where
 from .convert import expect_tensor
 
+__all__ = ["linear", "matmul"]
+METHODS = ["matmul"]  # of Tensor
+
 
 class MatMul(Function):
     """Z = X Y;  ∂L/∂X = dZ Yᵀ, ∂L/∂Y = Xᵀ dZ. Leading dimensions are batches, and broadcast."""

@@ -11,6 +11,9 @@ from .activation import log_softmax
 from .convert import contiguous, expect_tensor
 from .reduce import mean, sum
 
+__all__ = ["cross_entropy", "l1_loss", "mse_loss"]
+METHODS = []  # of Tensor
+
 
 class CrossEntropy(Function):
     """L = -ln softmax(x)[target], then its (weighted) mean or sum over the batch.

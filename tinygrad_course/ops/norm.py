@@ -8,6 +8,9 @@ from ..engine import Function, where
 from ..kernels import norm as kernels
 from .convert import contiguous, expect_tensor
 
+__all__ = ["batch_norm"]
+METHODS = []  # of Tensor
+
 
 class BatchNorm(Function):
     """x̂ = (x - μ) / √(σ² + ε), y = γ x̂ + β, with μ and the biased σ² of each channel over this batch.

@@ -5,6 +5,9 @@ from ..kernels import pool as kernels
 from .conv import pair
 from .convert import contiguous, expect_tensor
 
+__all__ = ["adaptive_avg_pool2d", "avg_pool2d", "max_pool2d"]
+METHODS = []  # of Tensor
+
 
 class MaxPool2d(Function):
     """y = max over each window;  the gradient goes to the place that won (the first one, if several tie)."""

@@ -5,6 +5,9 @@ import numpy as np
 from .. import engine
 from ..engine import Function, where
 
+__all__ = ["argmax", "argmin", "mean", "sum"]
+METHODS = __all__  # of Tensor
+
 
 def normalize_dims(dim, ndim, name="dim"):
     """`dim` (an int, several, or None for all) as a tuple of axes from 0 on.

@@ -9,6 +9,9 @@ from ..engine import Function, TensorBase, where
 from . import convert
 from .reduce import normalize_dims
 
+__all__ = ["cat", "clone", "expand", "flatten", "getitem", "permute", "reshape", "squeeze", "stack", "transpose", "unsqueeze"]
+METHODS = ["expand", "flatten", "permute", "reshape", "squeeze", "transpose", "unsqueeze", "clone"]  # of Tensor
+
 
 class Clone(Function):
     """z = a copy of x;  ∂z/∂x = 1."""

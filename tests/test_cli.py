@@ -1,0 +1,56 @@
+"""The command `tinygrad-course`, also as `python -m tinygrad_course`."""
+
+import subprocess
+import sys
+
+import pytest
+
+import tinygrad_course
+from tinygrad_course import cli
+
+SCRIPT = "import sys; print(sys.argv[1:], __name__)"
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["--version"])
+    assert exit.value.code == 0
+    assert capsys.readouterr().out.split() == ["tinygrad-course", tinygrad_course.__version__]
+
+
+def test_as_a_module():
+    command = [sys.executable, "-m", "tinygrad_course", "--version"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert output.split() == ["tinygrad-course", tinygrad_course.__version__]
+
+
+@pytest.mark.parametrize("arguments", [[], ["paint"], ["--nonsense"]])
+def test_a_wrong_command_is_one_line_of_explanation(arguments, capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(arguments)
+    assert exit.value.code == 2
+    assert "tinygrad-course: error: " in capsys.readouterr().err
+
+
+def test_demo_is_given_all_that_follows(tmp_path, monkeypatch, capsys):
+    (tmp_path / "plain_vs_residual.py").write_text(SCRIPT)
+    monkeypatch.setattr(cli, "example", lambda name: tmp_path / name)
+    monkeypatch.setattr(sys, "argv", ["tinygrad-course"])
+    assert cli.main(["demo", "--quick", "--help", "--version"]) == 0
+    assert capsys.readouterr().out.strip() == "['--quick', '--help', '--version'] __main__"
+
+
+@pytest.mark.parametrize("place", ["examples", "package/examples"])
+def test_example_is_found_in_a_checkout_and_in_a_wheel(place, tmp_path, monkeypatch):
+    (tmp_path / "package").mkdir()
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "plain_vs_residual.py").write_text(SCRIPT)
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "package" / "cli.py"))
+    assert cli.example("plain_vs_residual.py") == (tmp_path / place / "plain_vs_residual.py").resolve()
+
+
+def test_a_missing_example_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "example", lambda name: None)
+    with pytest.raises(SystemExit):
+        cli.main(["demo"])
+    assert "plain_vs_residual.py is missing" in capsys.readouterr().err

@@ -1,0 +1,346 @@
+"""DOT text, the built-in layout, and the renderers with everything that can be missing."""
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import viz_nets as nets
+
+import tinygrad_course as tg
+import viz
+from tinygrad_course import nn
+from viz.graph import draw, labels, render
+from viz.graph.layout import layout
+
+MAGIC = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF"}
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Neither `dot` nor pygraphviz."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+
+
+@pytest.fixture(scope="module")
+def flow():
+    return viz.gradient_flow(nets.recorded(nets.net(blocks=2)), title="a net")
+
+
+# ------------------------------------------------------------------------------------------- DOT
+
+
+def test_same_model_and_seed_same_bytes():
+    texts = [viz.gradient_flow(nets.recorded(nets.net(blocks=3, seed=7))).to_dot() for _ in range(2)]
+    assert texts[0].encode() == texts[1].encode()
+
+
+def test_same_bytes_in_another_process():
+    folders = [os.path.dirname(os.path.dirname(viz.__file__)), os.path.dirname(nets.__file__)]
+    code = (
+        f"import sys, hashlib; sys.path[:0] = {folders!r}; import viz, viz_nets as n;"
+        "print(hashlib.sha256(viz.gradient_flow(n.recorded(n.net(2))).to_dot().encode()).hexdigest())"
+    )
+    seen = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+        seen.add(done.stdout.strip())
+    assert len(seen) == 1
+
+
+def test_dot_has_a_colour_bar_tooltips_and_weights(flow):
+    text = flow.to_dot()
+    assert text.count("BGCOLOR") > 30
+    assert "vanishing" in text
+    assert f"10^-{flow.scale}" in text
+    assert "weight=20" in text
+    assert "ortho" not in text and "concentrate" not in text
+    assert "0x" not in text
+    assert re.search(r"n\d+ -> n\d+ \[.*color=\"#00857c\"", text)
+    assert "⊕" in text
+    order = [int(match) for match in re.findall(r"^  n(\d+) \[", text, re.M)]
+    assert order == list(range(len(flow.nodes)))
+
+
+NAMES = ["<b>&amp;", 'a"quote\\n\\', "two\nlines", "emoji 🙂 ∂", "]]> -- {|}", "\x00\x1b", "'$x_1^2$'", "x" * 300]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_can_be_drawn(name, tmp_path, alone):
+    a = tg.tensor([2.0, 3.0], requires_grad=True)
+    flow = viz.gradient_flow(lambda: (a * a).sum(), names={name: a}, title=name)
+    assert flow.nodes[0].name == name
+    text = flow.to_dot()
+    assert "\x00" not in text
+    flow.save(tmp_path / "x.svg")
+    ElementTree.fromstring((tmp_path / "x.svg").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graphviz_reads_any_name(name):
+    pytest.importorskip("pygraphviz")
+    a = tg.tensor([2.0, 3.0], requires_grad=True)
+    flow = viz.gradient_flow(lambda: (a * a).sum(), names={name: a}, title=name)
+    ElementTree.fromstring(flow.to_svg(renderer="pygraphviz"))
+
+
+def test_a_module_with_an_odd_name(alone):
+    model = nn.Sequential()
+    model.add_module('a <"b">', nn.Linear(9, 4))
+    svg = viz.gradient_flow(nets.recorded(model)).to_svg()
+    assert "a &lt;" in svg
+    ElementTree.fromstring(svg)
+
+
+def test_five_thousand_operations():
+    """No recursion; few nodes; text, layout and picture in moderate time."""
+    start = time.perf_counter()
+    same = viz.gradient_flow(nets.chain(5000))
+    assert len(same.nodes) <= 66
+    assert sum(node.repeats for node in same.nodes) >= 5000
+    words = (lambda x: x.tanh(), lambda x: x * 1.01, lambda x: x.sigmoid(), lambda x: x + 0.1)
+    digits = "31415926535897932384626433832795028841971693993751058209749445923078164062862089986280348253421170679"
+    mixed = viz.gradient_flow(nets.chain(5000, lambda x, i: words[int(digits[i * i % 101]) % 4](x)))
+    assert len(mixed.nodes) <= 66
+    assert sum(max(1, len(node.hidden)) for node in mixed.nodes) >= 5000
+    whole = viz.gradient_flow(nets.chain(5000), level="op")
+    assert len(whole.nodes) == 5001  # x itself is a row of the first: in a large graph variables are no nodes
+    began = time.perf_counter()
+    assert whole.to_dot().count("->") == 5000
+    assert time.perf_counter() - began < 10.0
+    boxes = [(80.0, 30.0)] * len(whole.nodes)
+    placed = layout(boxes, [(i, i + 1, False) for i in range(len(boxes) - 1)])
+    assert placed.columns > 20
+    assert time.perf_counter() - start < 60.0
+
+
+# ------------------------------------------------------------------------------------------- layout
+
+
+def _chain_with_skips(blocks):
+    edges = []
+    for block in range(blocks):
+        first = 3 * block
+        edges += [(first, first + 1, False), (first + 1, first + 2, False), (first + 2, first + 3, False)]
+        edges.append((first, first + 3, True))
+    return [(60.0 + 10 * (i % 3), 30.0) for i in range(3 * blocks + 1)], edges
+
+
+GRAPHS = {
+    "one": ([(50.0, 20.0)], []),
+    "chain": ([(50.0, 20.0)] * 5, [(i, i + 1, False) for i in range(4)]),
+    "residual": _chain_with_skips(4),
+    "long residual": _chain_with_skips(30),
+    "diamond": ([(50.0, 20.0)] * 4, [(0, 1, False), (0, 2, False), (1, 3, False), (2, 3, False)]),
+    "two inputs": ([(50.0, 20.0)] * 3, [(0, 2, False), (1, 2, False)]),
+    "double edge": ([(50.0, 20.0)] * 2, [(0, 1, False), (0, 1, False)]),
+    "apart": ([(50.0, 20.0)] * 3, [(0, 1, False)]),
+    "fan": ([(50.0, 20.0)] * 12, [(0, i, False) for i in range(1, 11)] + [(i, 11, False) for i in range(1, 11)]),
+    "dense": ([(70.0, 25.0)] * 9, [(a, b, b - a > 1) for a in range(9) for b in range(a + 1, 9)]),
+    "long edges": ([(70.0, 25.0)] * 9, [(a, b, False) for a in range(9) for b in range(a + 1, 9)]),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_no_boxes_overlap_and_all_is_on_the_page(name):
+    sizes, edges = GRAPHS[name]
+    placed = layout(sizes, edges)
+    boxes = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(placed.centres, sizes, strict=True)]
+    for a, b in itertools.combinations(boxes, 2):
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+    points = [(b[0], b[1]) for b in boxes] + [(b[2], b[3]) for b in boxes] + list(itertools.chain(*placed.routes))
+    assert all(-1e-6 <= x <= placed.width + 1e-6 and -1e-6 <= y <= placed.height + 1e-6 for x, y in points)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_edges_begin_and_end_at_their_nodes(name):
+    sizes, edges = GRAPHS[name]
+    placed = layout(sizes, edges)
+    for (source, target, _), points in zip(edges, placed.routes, strict=True):
+        for node, (x, y) in ((source, points[0]), (target, points[-1])):
+            (cx, cy), (w, h) = placed.centres[node], sizes[node]
+            assert abs(x - cx) <= w / 2 + 1e-6 and abs(y - cy) <= h / 2 + 1e-6
+
+
+def test_highways_run_on_the_right():
+    sizes, edges = GRAPHS["residual"]
+    placed = layout(sizes, edges)
+    right = max(x + w / 2 for (x, _), (w, _) in zip(placed.centres, sizes, strict=True))
+    for (_, _, is_skip), points in zip(edges, placed.routes, strict=True):
+        assert (max(x for x, _ in points) > right) == is_skip
+
+
+def test_a_long_graph_is_wrapped():
+    sizes, edges = GRAPHS["long residual"]
+    assert layout(sizes, edges).columns > 1
+    assert layout(sizes, edges, wrap=False).columns == 1
+    assert layout(sizes, edges).height < 0.6 * layout(sizes, edges, wrap=False).height
+
+
+def test_fifty_steps_of_a_recurrent_net(tmp_path, alone):
+    """Shared weights once made dot take 45 s; here they are rows, and everything returns at once."""
+    tg.manual_seed(0)
+    cell, x = nn.Linear(8, 8), tg.randn(50, 4, 8)
+
+    def loss():
+        h = tg.zeros(4, 8)
+        for step in range(50):
+            h = (cell(h) + x[step]).tanh()
+        return h.sum()
+
+    whole = viz.gradient_flow(loss, cell, level="op")
+    assert not [node for node in whole.nodes if node.kind == "leaf"]
+    flow = viz.gradient_flow(loss, cell)
+    assert len(flow.nodes) <= 66
+    start = time.perf_counter()
+    flow.save(tmp_path / "rnn.svg")
+    assert time.perf_counter() - start < 20.0
+
+
+# ------------------------------------------------------------------------------------------- renderers
+
+
+@pytest.mark.parametrize("file_format", ["svg", "png", "pdf"])
+def test_pictures_come_out_with_nothing_installed(flow, file_format, tmp_path, alone):
+    path = tmp_path / f"flow.{file_format}"
+    assert flow.save(path) == os.fspath(path)
+    content = path.read_bytes()
+    assert content.startswith(MAGIC[file_format])
+    assert os.listdir(tmp_path) == [path.name]
+    flow.save(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("file_format", ["svg", "png", "pdf"])
+def test_pictures_by_pygraphviz(flow, file_format, tmp_path):
+    pytest.importorskip("pygraphviz")
+    path = tmp_path / f"flow.{file_format}"
+    flow.save(path, renderer="pygraphviz")
+    assert path.read_bytes().startswith(MAGIC[file_format])
+
+
+def _stand_in(folder, monkeypatch, script):
+    """A program `dot` that runs a shell script, first on the PATH."""
+    (folder / "dot").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder) + os.pathsep + os.environ["PATH"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+def test_dot_on_the_path_comes_first(flow, tmp_path, monkeypatch):
+    _stand_in(tmp_path, monkeypatch, 'while [ "$1" != "-o" ]; do shift; done; echo drawn > "$2"')
+    assert render.to_bytes(flow, "svg").strip() == b"drawn"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+@pytest.mark.parametrize("script", ["exit 3", "exec sleep 20", "exit 0"])
+def test_the_next_renderer_takes_over(flow, script, tmp_path, monkeypatch):
+    _stand_in(tmp_path, monkeypatch, script)
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    start = time.perf_counter()
+    assert render.to_bytes(flow, "svg", time_limit=0.5).startswith(MAGIC["svg"])
+    assert time.perf_counter() - start < 15.0
+
+
+@pytest.mark.parametrize("renderer", ["dot", "pygraphviz"])
+def test_a_missing_renderer_is_one_line_of_remedy(flow, renderer, alone):
+    with pytest.raises(render.RendererError, match="built-in layout") as error:
+        flow.to_svg(renderer=renderer)
+    assert "\n" not in str(error.value)
+    assert "install" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["flow.gif", "flow", "flow.svgz", "flow.svg.txt"])
+def test_unknown_format(flow, name, tmp_path):
+    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf or \.dot"):
+        flow.save(tmp_path / name)
+    with pytest.raises(ValueError, match="renderer must be one of"):
+        flow.save(tmp_path / "a.svg", renderer="paint")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_folder_that_is_not_there_or_not_a_folder(flow, tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        flow.save(tmp_path / "nowhere" / "flow.svg")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="is not a folder"):
+        flow.save(tmp_path / "file" / "flow.svg")
+    (tmp_path / "x.svg").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        flow.save(tmp_path / "x.svg")
+
+
+def test_a_folder_without_permission(flow, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(PermissionError, match="no permission"):
+        flow.save(tmp_path / "flow.svg")
+
+
+def test_no_half_written_file(flow, tmp_path, monkeypatch):
+    path = tmp_path / "flow.svg"
+    path.write_text("the old one")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        flow.save(path, renderer="builtin")
+    assert path.read_text() == "the old one"
+    assert os.listdir(tmp_path) == ["flow.svg"]
+
+
+def test_dot_file_and_graphviz_source(flow, tmp_path):
+    flow.save(tmp_path / "flow.dot")
+    assert (tmp_path / "flow.dot").read_text(encoding="utf-8") == flow.to_dot()
+    pytest.importorskip("graphviz")
+    assert flow.to_graphviz().source.strip() == flow.to_dot().strip()
+
+
+def test_notebook_picture(flow, alone):
+    svg = flow._repr_svg_()
+    assert svg.startswith("<svg")
+    ElementTree.fromstring(svg)
+    assert "<title>" in svg  # tooltips
+
+
+def test_png_stays_under_the_pixel_cap(alone, monkeypatch):
+    monkeypatch.setattr(render, "MOST_PIXELS", 200_000)
+    picture = render.to_bytes(viz.gradient_flow(nets.recorded(nets.net(blocks=12))), "png")
+    width, height = int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")
+    assert width * height < 220_000
+
+
+def test_labels_fit_their_boxes(flow):
+    """The width that layout gives a box covers the text as matplotlib measures it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = draw.draw(flow)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    axes = figure.axes[0]
+    boxes = {patch.get_gid(): patch.get_window_extent(renderer) for patch in axes.patches if patch.get_gid()}
+    boxes = [box for gid, box in boxes.items() if gid.startswith("n")]
+    for text in axes.texts:
+        extent = text.get_window_extent(renderer)
+        inside = [b for b in boxes if b.y0 - 1 <= extent.y0 and extent.y1 <= b.y1 + 1 and b.x0 <= extent.x0 <= b.x1]
+        assert all(extent.x1 <= box.x1 + 1 for box in inside), text.get_text()
+
+
+def test_import_is_light():
+    code = "import sys, viz; assert not {'matplotlib', 'graphviz', 'pygraphviz'} & set(sys.modules)"
+    root = os.path.dirname(os.path.dirname(viz.__file__))
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_ticks():
+    for scale in (1, 2, 3, 4, 5, 6, 8, 12, 0.7):
+        ticks = labels.ticks(scale)
+        assert [value for value, _ in ticks] == sorted(value for value, _ in ticks)
+        assert ticks[0][0] == -ticks[-1][0] == pytest.approx(-scale)
+        assert (0, "10^0") in ticks

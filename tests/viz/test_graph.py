@@ -1,0 +1,339 @@
+"""The graph model: levels, blocks, folds, highways, values, marks and the scale."""
+
+import math
+
+import numpy as np
+import pytest
+import viz_nets as nets
+
+import tinygrad_course as tg
+import viz
+from tinygrad_course import nn
+from viz.graph import theme, values
+from viz.graph.levels import find_repeats
+from viz.graph.skips import find_skips
+
+
+def _names(flow):
+    return [node.name for node in flow.nodes]
+
+
+# ------------------------------------------------------------------------------------------- skips
+
+
+@pytest.mark.parametrize(
+    ("title", "names", "sources", "expected"),
+    [
+        ("identity skip", ["x", "linear", "relu", "add"], [[], [0], [1], [0, 2]], {(3, 0)}),
+        ("either operand", ["x", "linear", "relu", "add"], [[], [0], [1], [2, 0]], {(3, 1)}),
+        ("a branch of one operation is none", ["x", "tanh", "add"], [[], [0], [0, 1]], set()),
+        ("x + x", ["x", "add"], [[], [0, 0]], set()),
+        ("no merge", ["x", "a", "b", "mul"], [[], [0], [1], [0, 2]], set()),
+        ("concatenation", ["x", "a", "b", "cat"], [[], [0], [1], [0, 2]], {(3, 0)}),
+        ("nested", ["x", "a", "b", "add", "c", "d", "add"], [[], [0], [1], [0, 2], [3], [4], [3, 5]], {(3, 0), (6, 0)}),
+        ("around two blocks", ["x", "a", "b", "c", "add"], [[], [0], [1], [2], [3, 0]], {(4, 1)}),
+        (
+            "a convolution on the highway",
+            ["x", "conv", "bn", "relu", "conv", "bn", "conv", "add"],
+            [[], [0], [1], [2], [3], [4], [0], [5, 6]],
+            {(6, 0), (7, 1)},
+        ),
+        ("two equal branches", ["x", "a", "b", "c", "d", "add"], [[], [0], [1], [0], [3], [2, 4]], set()),
+        ("operands of different origin", ["x", "y", "a", "b", "add"], [[], [], [0], [2], [1, 3]], set()),
+    ],
+)
+def test_skips(title, names, sources, expected):
+    assert find_skips(names, sources, [1] * len(names)) == expected, title
+
+
+def test_one_layer_with_weights_counts_as_two_operations():
+    names, sources = ["x", "linear", "add"], [[], [0], [0, 1]]
+    assert find_skips(names, sources, [1, 2, 1]) == {(2, 0)}
+
+
+def test_a_skip_is_there_at_every_level():
+    recording = nets.recorded(nets.net(blocks=5))
+    flows = {level: viz.gradient_flow(recording, level=level) for level in ("op", "module", "block", "folded")}
+    counts = {level: sum(edge.is_skip for edge in flow.edges) for level, flow in flows.items()}
+    assert counts == {"op": 5, "module": 5, "block": 5, "folded": 1}
+    plain = nets.recorded(nets.net(blocks=5, residual=False))
+    assert not any(edge.is_skip for edge in viz.gradient_flow(plain, level="op").edges)
+
+
+def test_dense_connections_are_highways():
+    x = tg.tensor(np.ones((2, 3)), requires_grad=True)
+    weights = [nn.Parameter(tg.tensor(np.ones((3 * (i + 1), 3)) / 10)) for i in range(3)]
+
+    def loss():
+        features = [x]
+        for weight in weights:
+            features.append((tg.cat(features, 1) @ weight).relu())
+        return tg.cat(features, 1).sum()
+
+    flow = viz.gradient_flow(loss, level="op")
+    assert sum(edge.is_skip for edge in flow.edges) >= 5
+
+
+# ------------------------------------------------------------------------------------------- levels
+
+
+def test_blocks_and_their_merges():
+    flow = viz.gradient_flow(nets.recorded(nets.net(blocks=2)), level="block")
+    assert " | ".join(_names(flow)) == (
+        "input | stem | blocks.0 | blocks.0 ⊕ | blocks.1 | blocks.1 ⊕ | head | cross_entropy"
+    )
+    assert flow.node("blocks.0").hidden == (
+        "blocks.0.linear1 (linear)", "blocks.0.bn1 (batch_norm)", "blocks.0.relu (relu)",
+        "blocks.0.linear2 (linear)", "blocks.0.bn2 (batch_norm)",
+    )  # fmt: skip
+    assert flow.node("blocks.1 ⊕").is_merge
+
+
+def test_a_fold_lists_what_it_hides():
+    recording = nets.recorded(nets.net(blocks=18, residual=False))
+    flow = viz.gradient_flow(recording, level="folded")
+    assert len(flow.nodes) == 5
+    fold = flow.nodes[2]
+    assert (fold.name, fold.repeats, len(fold.strip), len(fold.hidden)) == ("blocks.0 … blocks.17", 18, 18, 108)
+    assert not fold.shared
+    single = viz.gradient_flow(recording, level="block")
+    assert [value for value, _ in fold.strip] == [node.value for node in single.nodes[2:-2]]
+    assert fold.parameter_count == sum(node.parameter_count for node in single.nodes[2:-2])
+
+
+def test_a_fold_of_shared_parameters_says_so():
+    tg.manual_seed(0)
+    cell = nn.Linear(6, 6)
+    x = tg.tensor(np.ones((2, 6), np.float32))
+
+    def loss():
+        h = x
+        for _ in range(9):
+            h = cell(h).tanh()
+        return h.sum()
+
+    flow = viz.gradient_flow(loss, cell, level="folded")
+    fold = next(node for node in flow.nodes if node.repeats > 1)
+    assert fold.shared
+    assert fold.parameter_count == 42
+    assert "shared parameters" in flow.to_dot()
+
+
+def test_a_net_written_as_one_list_falls_into_blocks():
+    model = nets.flat(layers=30)
+    flow = viz.gradient_flow(nets.recorded(model))
+    assert flow.level == "block"
+    blocks = [node for node in flow.nodes if node.kind == "block"]
+    assert len(blocks) == 30
+    assert blocks[3].name == "11 … 13"  # begins with its layer of weights
+
+
+@pytest.mark.parametrize(
+    ("signatures", "expected"),
+    [
+        ("abcabcabc", [(0, 3, 3)]),
+        ("xababababy", [(1, 2, 4)]),
+        ("aaaa", [(0, 1, 4)]),
+        ("abab", []),
+        ("abcd", []),
+        ("aaabbb", [(0, 1, 3), (3, 1, 3)]),
+        ("", []),
+    ],
+)
+def test_repeats(signatures, expected):
+    assert find_repeats(list(signatures)) == expected
+
+
+@pytest.mark.parametrize("blocks", [1, 6, 25, 60, 200])
+@pytest.mark.parametrize("residual", [False, True])
+def test_auto_shows_about_sixty_nodes(blocks, residual):
+    flow = viz.gradient_flow(nets.recorded(nets.net(blocks, residual)))
+    assert len(flow.nodes) <= 66
+    assert any(edge.is_skip for edge in flow.edges) == residual
+
+
+def test_every_node_is_behind_its_sources():
+    for level in ("op", "module", "block", "folded"):
+        flow = viz.gradient_flow(nets.recorded(nets.net(blocks=7)), level=level)
+        place = {node.id: i for i, node in enumerate(flow.nodes)}
+        assert list(place) == [f"n{i}" for i in range(len(place))]
+        assert all(place[edge.source] < place[edge.target] for edge in flow.edges)
+
+
+def test_parameters_are_rows_and_inputs_are_nodes():
+    flow = viz.gradient_flow(nets.recorded(nets.net(blocks=1)), level="op")
+    assert [p.name for p in flow.node("stem").parameters] == ["weight", "bias"]
+    assert flow.node("stem").parameter_count == 9 * 12 + 12
+    assert flow.node("stem").multiply_adds == 16 * 12 * 9
+    assert [node.name for node in flow.nodes if node.kind == "input"] == ["input"]
+    assert not [node for node in flow.nodes if "weight" in node.name]
+
+
+def test_a_leaf_with_many_readers_is_drawn_once_per_use():
+    x = tg.tensor(np.ones(3, np.float32))
+    w = tg.tensor(np.ones(3, np.float32), requires_grad=True)
+
+    def loss():
+        h = w
+        for _ in range(50):
+            h = (h * x).tanh()
+        return h.sum()
+
+    flow = viz.gradient_flow(loss, level="op")
+    inputs = [node for node in flow.nodes if node.kind == "input"]
+    assert len(inputs) == 50
+    assert {node.name for node in inputs} == {"input"}
+
+
+def test_scalar_graph_with_names():
+    a, b = tg.tensor(2.0, requires_grad=True), tg.tensor(-3.0, requires_grad=True)
+    flow = viz.gradient_flow(a * b + a, names={"a": a, "b": b})
+    assert flow.node("a").gradient.value == -2.0
+    assert flow.node("b").gradient.value == 2.0
+    assert "value −3, gradient 2" in flow.to_dot()
+
+
+def test_a_head_that_missed_the_loss_has_no_gradient():
+    class TwoHeads(nets.Net):
+        def __init__(self):
+            super().__init__(1, True)
+            self.spare = nn.Linear(4, 2)
+
+        def forward(self, x):
+            out = super().forward(x)
+            self.spare(out)
+            return out
+
+    flow = viz.gradient_flow(nets.recorded(TwoHeads()))
+    assert flow.node("spare").mark == "none"
+    assert "no gradient" in flow.to_dot()
+
+
+def test_frozen_layers():
+    model = nets.net(blocks=1)
+    for parameter in model.stem.parameters():
+        parameter.requires_grad = False
+    flow = viz.gradient_flow(nets.recorded(model), level="op")
+    assert flow.node("stem").mark == "data"
+    assert "frozen" in flow.to_dot()
+
+
+def test_structure_only():
+    model = nets.net(blocks=2)
+    with viz.record(model) as recording:
+        model(nets.data()[0])
+    flow = viz.gradient_flow(recording)
+    assert not flow.has_gradients
+    assert sum(edge.is_skip for edge in flow.edges) == 2
+    assert "structure only" in flow.to_dot()
+
+
+def test_unknown_level_and_reference():
+    recording = nets.recorded(nets.net(blocks=1))
+    with pytest.raises(ValueError, match='level must be "auto"'):
+        viz.gradient_flow(recording, level="layer")
+    with pytest.raises(ValueError, match=r"no node is named 'haed'; there are: .*head"):
+        viz.gradient_flow(recording, reference="haed")
+    with pytest.raises(ValueError, match="must be positive"):
+        viz.gradient_flow(recording, reference=0.0)
+    with pytest.raises(ValueError, match="scale must be"):
+        viz.gradient_flow(recording, scale=-1)
+    with pytest.raises(KeyError, match="nowhere"):
+        viz.gradient_flow(recording).node("nowhere")
+
+
+# ------------------------------------------------------------------------------------------- values
+
+
+def test_value_is_the_decadic_logarithm_of_relative_rms():
+    recording = nets.recorded(nets.net(blocks=2))
+    flow = viz.gradient_flow(recording, level="op")
+    assert flow.reference == "head"  # the last tensor before the loss
+    head = flow.node("head")
+    assert head.value == 0.0
+    for node in flow.nodes:
+        if node.value is not None:
+            assert node.value == pytest.approx(math.log10(node.grad_rms / head.grad_rms))
+    other = viz.gradient_flow(recording, level="op", reference="stem")
+    assert other.node("stem").value == 0.0
+    number = viz.gradient_flow(recording, level="op", reference=1.0)
+    assert number.node("stem").value == pytest.approx(math.log10(number.node("stem").grad_rms))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "scale"),
+    [
+        ([0.2, -0.5], 1), ([1.5], 2), ([2.5, 0, 0], 3), ([5.0], 6), ([-7.0], 8), ([11.0], 12), ([40.0], 12), ([], 1),
+        ([None, 0.1], 1), ([0.1] * 99 + [9.0], 1), ([0.1] * 19 + [3.9] * 2, 4),
+    ],
+)  # fmt: skip
+def test_scale_is_the_smallest_that_covers_95_percent(numbers, scale):
+    assert values.choose_scale(numbers) == scale
+
+
+def test_compared_nets_share_scale_and_reference_rule():
+    flows = [viz.gradient_flow(nets.recorded(nets.net(12, residual))) for residual in (False, True)]
+    scale = viz.compare_scale(*flows)
+    assert scale == viz.compare_scale(*flows[::-1]) == max(flow.scale for flow in flows)
+    again = [flow.with_scale(scale) for flow in flows]
+    assert {flow.scale for flow in again} == {scale}
+    assert {flow.reference for flow in again} == {"head"}
+    asked = viz.gradient_flow(nets.recorded(nets.net(2)), scale=scale)
+    assert asked.scale == scale
+
+
+class Times(nn.Module):
+    """Multiplies by a number: a place where a gradient can be spoilt."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+
+@pytest.mark.parametrize(
+    ("factor", "mark"), [(0.0, "zero"), (math.nan, "nan"), (math.inf, "inf"), (1e30, ""), (1e-30, "")]
+)
+def test_marks(factor, mark):
+    w = tg.tensor(np.ones(4), requires_grad=True)
+    flow = viz.gradient_flow(lambda: ((w.exp() * factor) * 1.0).sum(), level="op", names={"w": w}, scale=3)
+    assert flow.node("w").mark == mark
+    printed = {"zero": "0 exactly", "nan": "NaN", "inf": "Inf", "": "▲▲" if factor > 1 else "▼▼"}[mark]
+    assert printed in flow.to_dot()
+
+
+def test_the_marks_look_different():
+    fills = [theme.fill(None, mark, 1.0) for mark in ("zero", "none", "nan", "data")]
+    assert len(set(fills)) == 4
+    words = [theme.MARKS[mark] for mark in ("zero", "none", "nan", "inf")]
+    assert len(set(words)) == 4
+    # In greyscale red and blue look alike: the glyphs and the signs tell them apart.
+    assert theme.glyph(-1.0, 2.0) != theme.glyph(1.0, 2.0)
+    assert theme.glyph(3.0, 2.0) != theme.glyph(1.0, 2.0)
+    assert (theme.power(-2.4), theme.power(0.01), theme.power(0.94)) == ("10^-2.4", "10^0", "10^+0.9")
+
+
+def test_the_first_nan_of_both_directions_is_flagged():
+    model = nn.Sequential(nn.Linear(9, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4))
+    model[2].weight.data[0, 0] = np.nan
+    flow = viz.gradient_flow(nets.recorded(model), level="op")
+    assert [node.name for node in flow.nodes if node.is_first_bad_output] == ["2"]
+    assert [node.name for node in flow.nodes if node.is_first_bad] == ["4"]
+
+
+@pytest.mark.parametrize(("value", "colour"), [(0.0, "#f7f7f7"), (-2.0, "#053061"), (2.0, "#67001f"), (9.0, "#67001f")])
+def test_colours(value, colour):
+    assert theme.colour(value, 2.0) == colour
+
+
+def test_widths_are_logarithmic_and_bounded():
+    widths = [theme.width(10.0**power, 1.0, 2.0) for power in (-9, -2, -1, 0, 1, 2, 9)]
+    assert widths[0] == widths[1] == theme.THINNEST
+    assert widths[-1] == widths[-2] == theme.THICKEST
+    steps = np.diff(widths[1:-1])
+    assert np.allclose(steps, steps[0], atol=0.02)
+    assert (
+        theme.width(None, 1.0, 2.0) == theme.width(0.0, 1.0, 2.0) == theme.width(math.nan, 1.0, 2.0) == theme.THINNEST
+    )

@@ -1,0 +1,85 @@
+"""Small nets that the tests of viz draw."""
+
+import numpy as np
+
+import tinygrad_course as tg
+import viz
+from tinygrad_course import nn
+
+
+class Block(nn.Module):
+    """linear → batch norm → relu → linear → batch norm, with or without a skip around it, → relu."""
+
+    def __init__(self, width, residual):
+        super().__init__()
+        self.linear1, self.bn1 = nn.Linear(width, width), nn.BatchNorm1d(width)
+        self.linear2, self.bn2 = nn.Linear(width, width), nn.BatchNorm1d(width)
+        self.relu = nn.ReLU()
+        self.residual = residual
+
+    def forward(self, x):
+        branch = self.bn2(self.linear2(self.relu(self.bn1(self.linear1(x)))))
+        return self.relu(x + branch if self.residual else branch)
+
+
+class Net(nn.Module):
+    """stem → blocks → head."""
+
+    def __init__(self, blocks, residual, width=12, inputs=9):
+        super().__init__()
+        self.stem = nn.Linear(inputs, width)
+        self.blocks = nn.Sequential(*[Block(width, residual) for _ in range(blocks)])
+        self.head = nn.Linear(width, 4)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)))
+
+
+def data(samples=16, inputs=9, classes=4):
+    generator = np.random.default_rng(0)
+    x = tg.tensor(generator.standard_normal((samples, inputs)).astype(np.float32))
+    return x, tg.tensor(generator.integers(0, classes, samples))
+
+
+def loss_of(model, x=None, y=None):
+    if x is None:
+        x, y = data()
+    return nn.CrossEntropyLoss()(model(x), y)
+
+
+def recorded(model):
+    """The recording of one training step without the step."""
+    with viz.record(model) as recording:
+        loss_of(model).backward()
+    return recording
+
+
+def net(blocks=3, residual=True, seed=0):
+    tg.manual_seed(seed)
+    return Net(blocks, residual)
+
+
+def in_float64(model):
+    """The same net with float64 parameters and buffers."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor._data.dtype == np.float32:
+            tensor._data = tensor._data.astype(np.float64)
+    return model
+
+
+def flat(layers=30, width=8):
+    """A plain net written as one long list."""
+    tg.manual_seed(0)
+    modules = [nn.Linear(9, width), nn.ReLU()]
+    for _ in range(layers):
+        modules += [nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()]
+    return nn.Sequential(*modules, nn.Linear(width, 4))
+
+
+def chain(length, operation=lambda x, i: x * 0.999):
+    """A chain of operations on one tensor, as a loss."""
+    x = tg.tensor(np.ones(3, np.float64), requires_grad=True)
+    h = x
+    for i in range(length):
+        h = operation(h, i)
+    return h.sum()

@@ -1,0 +1,235 @@
+"""Cross entropy of logits (N, C, S) against class numbers (N, S), S the product of what dimensions follow C.
+
+Where S = 1 an iteration of a parallel loop owns some samples, whose classes lie together: the exponentials of
+all are taken in one long loop. Else it owns a stretch of one sample's positions, and the loops run along S.
+"""
+
+import numpy as np
+
+from .activation import exp
+from .jit import inner, kernel, prange
+
+SERIAL_BELOW = 8_000  # logits
+STRETCH = 256  # positions taken together where S > 1
+TOGETHER = 1024  # logits taken together where S = 1
+
+
+@inner
+def _greatest(row):
+    """The maximum, NaN left out (it comes back in the sum); four at a time, for each waits for the one before."""
+    a = b = c = d = row.dtype.type(-np.inf)
+    whole = row.size // 4 * 4
+    for i in range(0, whole, 4):
+        a = row[i] if row[i] > a else a
+        b = row[i + 1] if row[i + 1] > b else b
+        c = row[i + 2] if row[i + 2] > c else c
+        d = row[i + 3] if row[i + 3] > d else d
+    for i in range(whole, row.size):
+        a = row[i] if row[i] > a else a
+    a = a if a > b else b
+    c = c if c > d else d
+    return a if a > c else c
+
+
+@inner
+def _normalize_rows(x, log_normalizer):
+    """log Σ_c exp(x[n, c]) of rows of classes; NaN where the maximum is ±inf, as in PyTorch's log_softmax."""
+    N, C = x.shape
+    shifted, greatest = np.empty(x.size, x.dtype), np.empty(N, x.dtype)
+    for n in range(N):
+        row, out = x[n], shifted[n * C : (n + 1) * C]
+        m = _greatest(row)
+        greatest[n] = m
+        for c in range(C):
+            out[c] = row[c] - m
+    for i in range(shifted.size):
+        shifted[i] = exp(shifted[i])
+    for n in range(N):
+        out = shifted[n * C : (n + 1) * C]
+        total = x.dtype.type(0)
+        for c in range(C):
+            total += out[c]
+        log_normalizer[n, 0] = np.float64(greatest[n]) + np.log(np.float64(total))
+
+
+@inner
+def _normalize_stretch(x, log_normalizer, start):
+    """The same of one sample's positions from `start` on; x is (C, S)."""
+    C = x.shape[0]
+    size = min(STRETCH, x.shape[1] - start)
+    greatest, total = np.empty(size, x.dtype), np.zeros(size, x.dtype)
+    greatest[:] = -np.inf
+    for c in range(C):
+        row = x[c, start:]
+        for i in range(size):
+            greatest[i] = row[i] if row[i] > greatest[i] else greatest[i]
+    for c in range(C):
+        row = x[c, start:]
+        for i in range(size):
+            total[i] += exp(row[i] - greatest[i])
+    out = log_normalizer[start:]
+    for i in range(size):
+        out[i] = np.float64(greatest[i]) + np.log(np.float64(total[i]))
+
+
+@inner
+def _losses(x, target, weight, ignore_index, smoothing, losses, log_normalizer, start, stop):
+    """The losses of one sample at positions start to stop."""
+    C = x.shape[0]
+    for s in range(start, stop):
+        t = target[s]
+        if t == ignore_index:
+            losses[s] = 0
+            continue
+        loss = log_normalizer[s] - np.float64(x[t, s])
+        if weight.size:
+            loss *= np.float64(weight[t])
+        if smoothing != 0.0:
+            spread = 0.0
+            for c in range(C):
+                each = log_normalizer[s] - np.float64(x[c, s])
+                spread += each * np.float64(weight[c]) if weight.size else each
+            loss = (1.0 - smoothing) * loss + smoothing / C * spread
+        losses[s] = loss
+
+
+@inner
+def _tasks(shape):
+    """(tasks, samples each owns, stretches a sample is cut into)."""
+    N, C, S = shape
+    if S == 1:
+        samples = max(1, TOGETHER // C)
+        return (N + samples - 1) // samples, samples, 1
+    stretches = (S + STRETCH - 1) // STRETCH
+    return N * stretches, 1, stretches
+
+
+@inner
+def _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task):
+    N, C, S = x.shape
+    _, samples, stretches = _tasks(x.shape)
+    first = task // stretches * samples
+    last = min(first + samples, N)
+    start = task % stretches * STRETCH
+    if S == 1:
+        _normalize_rows(x[first:last].reshape(last - first, C), log_normalizer[first:last])
+    else:
+        _normalize_stretch(x[first], log_normalizer[first], start)
+    for n in range(first, last):
+        stop = min(start + STRETCH, S)
+        _losses(x[n], target[n], weight, ignore_index, smoothing, losses[n], log_normalizer[n], start, stop)
+
+
+@kernel
+def _forward_serial(x, target, weight, ignore_index, smoothing, losses, log_normalizer):
+    for task in range(_tasks(x.shape)[0]):
+        _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task)
+
+
+@kernel(parallel=True)
+def _forward_parallel(x, target, weight, ignore_index, smoothing, losses, log_normalizer):
+    for task in prange(_tasks(x.shape)[0]):
+        _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, np.int64(task))
+
+
+def cross_entropy_forward(logits, target, weight, ignore_index, label_smoothing):
+    """(losses, log_normalizer), each (N, S), of logits (N, C, S), target int64 (N, S), weight (C,) or None.
+
+    log_normalizer = log Σ_c exp(logits_c), always float64: float32 would round 10⁴ + log Σ to 3 decimals.
+    With −log p_c = log_normalizer − logits_c, t the target and ε = label_smoothing:
+    losses = (1 − ε) · weight_t · (−log p_t) + ε / C · Σ_c weight_c · (−log p_c), and 0 where t = ignore_index.
+    """
+    N, C, S = logits.shape
+    losses, log_normalizer = np.zeros((N, S), logits.dtype), np.empty((N, S))
+    if logits.size:
+        loop = _forward_serial if logits.size < SERIAL_BELOW else _forward_parallel
+        weight = np.empty(0, logits.dtype) if weight is None else weight
+        loop(logits, target, weight, int(ignore_index), float(label_smoothing), losses, log_normalizer)
+    return losses, log_normalizer
+
+
+@inner
+def _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task):
+    """dx_c = a · p_c − hit · [c = t] − spread · weight_c."""
+    real = x.dtype.type
+    N, C, S = x.shape
+    _, samples, stretches = _tasks(x.shape)
+    first = task // stretches * samples
+    last = min(first + samples, N)
+    start = task % stretches * STRETCH
+    size = min(STRETCH, S - start)
+    rows, out_rows = x.reshape(N, C * S), dx.reshape(N, C * S)  # S = 1: contiguous, as x[n, :, 0] is not
+    if S == 1:
+        for n in range(first, last):
+            row, out = rows[n], out_rows[n]
+            shift = log_normalizer[n, 0]
+            for c in range(C):
+                out[c] = real(np.float64(row[c]) - shift)
+        flat = dx[first:last].reshape(-1)
+        for i in range(flat.size):
+            flat[i] = exp(flat[i])
+    a, hit, spread = np.empty(size, x.dtype), np.empty(size, x.dtype), np.empty(size, x.dtype)
+    for n in range(first, last):
+        for i in range(size):
+            t = target[n, start + i]
+            g = np.float64(scale[n, start + i]) if t != ignore_index else 0.0
+            each = g * (1.0 - smoothing)
+            if weight.size and t != ignore_index:
+                each *= np.float64(weight[t])
+            hit[i] = real(each)
+            spread[i] = real(g * smoothing / C)
+            a[i] = real(each + g * smoothing / C * weight_sum)
+        if S == 1:
+            out = out_rows[n]
+            factor = a[0]
+            for c in range(C):
+                out[c] *= factor
+        else:
+            shifts = log_normalizer[n, start:]
+            for c in range(C):
+                row, out = x[n, c, start:], dx[n, c, start:]
+                for i in range(size):
+                    out[i] = a[i] * exp(real(np.float64(row[i]) - shifts[i]))
+        if smoothing != 0.0:
+            for c in range(C):
+                share = weight[c] if weight.size else real(1)
+                out = dx[n, c, start:]
+                for i in range(size):
+                    out[i] -= spread[i] * share
+        for i in range(size):
+            t = target[n, start + i]
+            if t != ignore_index:
+                dx[n, t, start + i] -= hit[i]
+
+
+@kernel
+def _backward_serial(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
+    for task in range(_tasks(x.shape)[0]):
+        _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task)
+
+
+@kernel(parallel=True)
+def _backward_parallel(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
+    for task in prange(_tasks(x.shape)[0]):
+        own = np.int64(task)
+        _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, own)
+
+
+def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore_index, label_smoothing):
+    """dlogits (N, C, S), scale (N, S) being the gradient with respect to the losses; the others as in forward.
+
+    dlogits_c = scale · (p_c · (b + k · Σweight) − b · [c = t] − k · weight_c), with b = (1 − ε) · weight_t,
+    k = ε / C; scale counts as 0 where t = ignore_index.
+    """
+    dlogits = np.empty_like(logits)
+    if logits.size:
+        loop = _backward_serial if logits.size < SERIAL_BELOW else _backward_parallel
+        if weight is None:
+            weight, weight_sum = np.empty(0, logits.dtype), float(logits.shape[1])
+        else:
+            weight_sum = float(weight.sum())
+        loop(
+            scale, logits, target, log_normalizer, weight, weight_sum,
+            int(ignore_index), float(label_smoothing), dlogits,
+        )  # fmt: skip
+    return dlogits

@@ -1,0 +1,138 @@
+"""Optimizer steps, in place: one pass over a parameter and its state, in PyTorch's order of operations."""
+
+import numpy as np
+
+from .jit import inner, kernel, prange
+
+SERIAL_BELOW = 30_000  # elements
+BLOCK = 4096  # elements an iteration of a parallel loop owns
+
+
+@inner
+def _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
+    real = param.dtype.type
+    rate, decay, keep, add = real(lr), real(weight_decay), real(momentum), real(1.0 - dampening)
+    sign = real(-1.0 if maximize else 1.0)
+    if momentum == 0.0:
+        for i in range(grad.size):
+            g = sign * grad[i]
+            param[i] -= rate * (g + decay * param[i] if decay != 0 else g)
+        return
+    for i in range(grad.size):
+        g = sign * grad[i]
+        if decay != 0:
+            g += decay * param[i]
+        v = g if first else keep * velocity[i] + add * g
+        velocity[i] = v
+        param[i] -= rate * (g + keep * v if nesterov else v)
+
+
+@kernel
+def _sgd_serial(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
+    _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+
+
+@kernel(parallel=True)
+def _sgd_parallel(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
+    for block in prange((param.size + BLOCK - 1) // BLOCK):
+        own = slice(block * BLOCK, (block + 1) * BLOCK)
+        _sgd(
+            param[own], grad[own], velocity[own],
+            lr, momentum, dampening, weight_decay, nesterov, maximize, first,
+        )  # fmt: skip
+
+
+def sgd_step(
+    param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first
+):
+    """param ← param − lr · d, in place, all arrays of one shape.
+
+    g = ±grad + weight_decay · param; velocity = g at the first step, then momentum · velocity +
+    (1 − dampening) · g; d = velocity, with nesterov g + momentum · velocity, with momentum 0 just g
+    (velocity may then be None).
+    """
+    loop = _sgd_serial if param.size < SERIAL_BELOW else _sgd_parallel
+    loop(
+        param.reshape(-1),
+        grad.reshape(-1),
+        (grad if velocity is None else velocity).reshape(-1),
+        float(lr),
+        float(momentum) if velocity is not None else 0.0,
+        float(dampening),
+        float(weight_decay),
+        bool(nesterov),
+        bool(maximize),
+        bool(first),
+    )
+
+
+@inner
+def _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
+    real = p.dtype.type
+    step_size, shrink, decay = real(numbers[0]), real(numbers[1]), real(numbers[2])
+    m_keep, v_keep = real(numbers[3]), real(numbers[4])
+    m_new, v_new = real(1.0 - numbers[3]), real(1.0 - numbers[4])
+    root_correction, eps = real(numbers[5]), real(numbers[6])
+    sign = real(-1.0 if maximize else 1.0)
+    for i in range(grad.size):
+        g = sign * grad[i]
+        x = p[i]
+        if decoupled:
+            x *= shrink
+        elif decay != 0:
+            g += decay * x
+        m_i = m_keep * m[i] + m_new * g
+        v_i = v_keep * v[i] + v_new * g * g
+        m[i] = m_i
+        v[i] = v_i
+        if amsgrad:
+            v_i = v_i if v_i > peak[i] or v_i != v_i else peak[i]
+            peak[i] = v_i
+        p[i] = x - step_size * m_i / (np.sqrt(v_i) * root_correction + eps)
+
+
+@kernel
+def _adam_serial(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
+    _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize)
+
+
+@kernel(parallel=True)
+def _adam_parallel(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
+    for block in prange((p.size + BLOCK - 1) // BLOCK):
+        own = slice(block * BLOCK, (block + 1) * BLOCK)
+        _adam(p[own], grad[own], m[own], v[own], peak[own], numbers, amsgrad, decoupled, maximize)
+
+
+def adam_step(
+    param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq,
+    step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize,
+):  # fmt: skip
+    """One step of Adam (decoupled: AdamW), in place, all arrays of one shape; `step` counts from 1.
+
+    m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²,
+    param ← param − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps).
+    weight_decay adds weight_decay · param to g; decoupled, it shrinks param by (1 − lr · weight_decay) instead.
+    AMSGrad: max_exp_avg_sq (else None) keeps the largest v, which takes v's place in the root.
+    """
+    step, lr, weight_decay = float(step), float(lr), float(weight_decay)
+    numbers = (
+        lr / (1.0 - beta1**step),
+        1.0 - lr * weight_decay,
+        weight_decay,
+        float(beta1),
+        float(beta2),
+        (1.0 - beta2**step) ** -0.5,
+        float(eps),
+    )
+    loop = _adam_serial if param.size < SERIAL_BELOW else _adam_parallel
+    loop(
+        param.reshape(-1),
+        grad.reshape(-1),
+        exp_avg.reshape(-1),
+        exp_avg_sq.reshape(-1),
+        (exp_avg_sq if max_exp_avg_sq is None else max_exp_avg_sq).reshape(-1),
+        numbers,
+        max_exp_avg_sq is not None,
+        bool(decoupled),
+        bool(maximize),
+    )

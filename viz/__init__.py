@@ -1,0 +1,38 @@
+"""viz: see what backward does.
+
+    with viz.record(model) as recording:
+        loss = criterion(model(x), y)
+        loss.backward()
+    viz.gradient_flow(recording).save("flow.svg")     # the graph, coloured by gradient
+    viz.layer_profile({"my net": recording}).savefig("profile.png")
+
+`viz` watches `tinygrad_course` from outside, through the observers of its tape. matplotlib is imported when the
+first plot is drawn. The parts: `viz.graph` (record → model → layout → renderers), `viz.plots` (plots of plain
+numbers), `viz.theory` (predictions).
+"""
+
+from . import theory
+from .files import save_figure
+from .graph import GradientFlow, Layer, Recording, compare_scale, gradient_flow, record
+from .plots import gradient_heat, summary_sheet, training_curves
+from .plots import layer_profile as _layer_profile
+
+__all__ = ["GradientFlow", "Layer", "Recording", "compare_scale", "gradient_flow", "gradient_heat", "layer_profile",
+           "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
+
+
+def layer_profile(nets, *, theory=None, relative=True, step=-1, title=None):
+    """Gradient and activation RMS against depth, as a matplotlib Figure: one line a net, a point a weight layer.
+
+    nets: {"plain": recording, "residual": recording}, or one recording. theory: {"plain": ratio of the squared
+    gradient per layer towards the input}, drawn dashed (see `viz.theory`). step: which backward pass.
+    relative: gradients relative to the last layer. `viz.plots.layer_profile` does the same for plain numbers.
+    """
+    if isinstance(nets, Recording):
+        nets = {"this net": nets}
+    layers = {name: recording.layers(step) for name, recording in nets.items()}
+    return _layer_profile(
+        {name: [layer.gradient_rms for layer in of] for name, of in layers.items()},
+        {name: [layer.activation_rms for layer in of] for name, of in layers.items()},
+        theory=theory, relative=relative, title=title,
+    )  # fmt: skip

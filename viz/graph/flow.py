@@ -1,0 +1,181 @@
+"""`gradient_flow`: a recording, a loss or a function becomes a graph with relative gradients, ready to be drawn."""
+
+import copy
+
+import tinygrad_course
+from tinygrad_course import engine
+
+from . import levels, model, values, view
+from .recorder import Recording
+
+
+class GradientFlow:
+    """The gradient's way back through a net, as a graph. Made by `viz.gradient_flow`.
+
+    nodes: list of `Node` in topological order; edges: list of `Edge`, one per operand.
+    scale: D, decades from white to full colour; reference: name of the node with value 0; reference_rms: its RMS.
+    level: "op", "module", "block" or "folded"; has_gradients: False if only the structure is known.
+    """
+
+    def __init__(self, nodes, edges, *, level, scale, reference, reference_rms, has_gradients, title=None, loss=None):
+        self.nodes, self.edges = nodes, edges
+        self.level, self.scale = level, scale
+        self.reference, self.reference_rms = reference, reference_rms
+        self.has_gradients = has_gradients
+        self.title, self.loss = title, loss
+
+    def node(self, name):
+        """The last node with this name (dotted path, or operation). Raises KeyError if there is none."""
+        found = [node for node in self.nodes if name in (node.name, node.id)]
+        if not found:
+            raise KeyError(f"no node is named {name!r}")
+        return found[-1]
+
+    def with_scale(self, scale):
+        """The same graph on another scale, in decades."""
+        other = copy.copy(self)
+        other.scale = values.choose_scale([], scale)
+        return other
+
+    def to_dot(self):
+        """The graph in the DOT language, byte for byte the same for the same model and seed."""
+        from .dot import to_dot
+
+        return to_dot(self)
+
+    def to_graphviz(self):
+        """A `graphviz.Source`, for those who like the package's own `render` and `view`. Needs `graphviz`."""
+        import graphviz
+
+        return graphviz.Source(self.to_dot())
+
+    def save(self, path, *, renderer="auto", time_limit=20.0):
+        """Write a picture; the format is the file's suffix: .svg, .png, .pdf or .dot. Returns the path.
+
+        renderer: "auto" tries `dot` on the PATH, then the wheel pygraphviz, then the built-in layout, each for at
+        most `time_limit` seconds; "dot", "pygraphviz" or "builtin" asks for one.
+        Raises ValueError for another format, OSError for a folder that cannot be written to. The file is either
+        written whole or not at all.
+        """
+        from .render import save
+
+        return save(self, path, renderer=renderer, time_limit=time_limit)
+
+    def to_svg(self, *, renderer="auto", time_limit=20.0):
+        """The picture as SVG text."""
+        from .render import to_bytes
+
+        return to_bytes(self, "svg", renderer=renderer, time_limit=time_limit).decode("utf-8")
+
+    def _repr_svg_(self):
+        svg = self.to_svg(time_limit=10.0)
+        return svg[svg.index("<svg") :]
+
+    def __repr__(self):
+        what = f"scale ±{self.scale:g} decades, reference {self.reference}" if self.has_gradients else "structure only"
+        return f"<GradientFlow: {len(self.nodes)} nodes, {len(self.edges)} edges at level {self.level!r}, {what}>"
+
+
+def gradient_flow(
+    source, model=None, *, level="auto", reference=None, scale=None, names=None, title=None
+):  # fmt: skip
+    """The graph of a training step with the gradient that reached each node: v = log10(RMS / RMS of the reference).
+
+        viz.gradient_flow(loss, model).save("flow.svg")                      # a loss, before loss.backward()
+        viz.gradient_flow(lambda: criterion(net(x), y), net).save("f.png")   # with activations, too
+        viz.gradient_flow(recording)                                         # what viz.record saw
+
+    source: a recording; a loss whose graph is alive; or a function that makes one. In the last two cases a
+        backward pass runs that leaves every `.grad` as it is, and the graph alive.
+    model: names the parameters; names: {"a": a, …} names other tensors (`names=locals()` will do).
+    level: "op", "module", "block", "folded" (repeated blocks drawn once, "×18"), or "auto": the finest with at
+        most about 60 nodes.
+    reference: name of the node that v = 0 stands for, or an RMS; by default the last tensor before the loss.
+    scale: decades from white to full colour; by default the smallest of 1, 2, 3, 4, 6, 8, 12 that covers 95 % of
+        the nodes. Pass one net's `scale` to another to compare them (see `compare_scale`).
+
+    Raises TypeError for another source, ValueError for an unknown level or reference, RuntimeError if the loss's
+    graph has been freed or there is nothing to draw.
+    """
+    recording = source if isinstance(source, Recording) else _record_now(source, model, names)
+    vertices, skips = graph_of(recording)
+    index, reference_rms = values.find_reference(vertices, reference)
+    values.set_values(vertices, reference_rms)
+    name = f"RMS {reference_rms:.3g}"
+    if index is not None:
+        vertices[index].node.is_reference = True
+        name = vertices[index].node.name
+    used, groups, folds = levels.at_level(vertices, skips, level)
+    nodes, edges = view.compose(vertices, skips, values.shares(vertices), groups, folds)
+    chosen = values.choose_scale([v.node.value for v in vertices if not v.node.is_neutral], scale)
+    has_gradients = any(vertex.node.gradient is not None for vertex in vertices)
+    return GradientFlow(
+        nodes, edges, level=used, scale=chosen, reference=name, reference_rms=reference_rms,
+        has_gradients=has_gradients, title=title,
+        loss=recording.steps[-1].loss if recording.steps else None,
+    )  # fmt: skip
+
+
+def graph_of(recording):
+    """The operation level of a recording. Raises RuntimeError if nothing was recorded."""
+    if not recording.trace.operations:
+        raise RuntimeError("nothing to draw: no operation ran while recording (run the model inside `with viz.record`)")
+    return model.build(recording.trace)
+
+
+def compare_scale(*flows):
+    """One scale for several graphs: the largest of theirs. `[f.with_scale(compare_scale(*flows)) for f in flows]`."""
+    return max(flow.scale for flow in flows)
+
+
+def _record_now(source, model, names):
+    """Run a backward pass under a recorder without touching any `.grad`."""
+    with Recording(model, names) as recording:
+        loss = source if isinstance(source, engine.TensorBase) else source() if callable(source) else source
+        if not isinstance(loss, engine.TensorBase):
+            raise TypeError(
+                f"gradient_flow draws a recording, a loss, or a function that returns a loss, not {type(loss).__name__}"
+            )
+        if loss._data.size != 1:
+            raise RuntimeError(f"a loss is one number; this tensor has shape {loss._data.shape}: sum it, or record")
+        if loss.node is None:
+            raise RuntimeError(
+                "this loss has no graph: nothing it was made from requires a gradient, or it was made inside no_grad"
+            )
+        _backward_aside(loss)
+    return recording
+
+
+def _backward_aside(loss):
+    """Backward for the observers alone: no `.grad` changes, not even of tensors with `retain_grad`."""
+    kept = [
+        (tensor, tensor.grad, None if tensor.grad is None else tensor.grad._data.copy()) for tensor in _retained(loss)
+    ]
+    try:
+        tinygrad_course.grad(loss, loss, retain_graph=True)
+    except RuntimeError as error:
+        if "freed" not in str(error):
+            raise
+        raise RuntimeError(
+            "the graph of this loss has been freed by loss.backward(): call gradient_flow before it, or record the "
+            "step: `with viz.record(model) as recording:` and then gradient_flow(recording)"
+        ) from None
+    finally:
+        for tensor, gradient, numbers in kept:
+            tensor.grad = gradient
+            if gradient is not None:
+                gradient._data[...] = numbers
+
+
+def _retained(loss):
+    """The tensors behind a loss that asked for their gradient with `retain_grad`."""
+    seen, stack, tensors = {loss.node}, [loss.node], []
+    while stack:
+        node = stack.pop()
+        if node.retained is not None and node.retained() is not None:
+            tensors.append(node.retained())
+        for edge in node.edges:
+            if isinstance(edge, engine.Function) and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    return tensors

@@ -1,0 +1,155 @@
+"""A layered layout that needs no program: ranks from the longest path, few crossings, highways on one side.
+
+Everything is iterative and about linear in the size of the graph. Lengths are points (1/72 inch), y grows downward.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+from .routes import Page, Ranked
+
+GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
+_MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
+_SWEEPS = 6
+_MOST_CROSSING = 6  # edges (a skip counts double) that a break into columns may cut
+_TALLEST = 1000.0  # points; a taller graph is wrapped into columns
+
+
+@dataclass
+class Layout:
+    """Where things go: `centres[node]` = (x, y); `routes[edge]` = points from the source to the target."""
+
+    width: float
+    height: float
+    centres: list
+    routes: list
+    columns: int = 1
+
+
+def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP):
+    """Place nodes of `sizes` [(width, height)], numbered in topological order, and route `edges`.
+
+    edges: [(source, target, is_skip)]. wrap: break a graph taller than 1000 points into columns, for a picture
+    about `aspect` times as wide as high. room: {node: (above, below)}, points to keep free over and under it.
+    gap: points between ranks.
+    """
+    if not sizes:
+        return Layout(0.0, 0.0, [], [])
+    ranks = _ranks(len(sizes), edges)
+    chains, extra = _bends(len(sizes), edges, ranks)
+    widths = [width for width, _ in sizes] + [6.0] * len(extra)
+    all_ranks = ranks + extra
+    links = [pair for chain in chains for pair in itertools.pairwise(chain)]
+    rows = _ordered_rows(all_ranks, links)
+    x = _horizontal(rows, widths, links)
+    tops, heights = _vertical(rows, sizes, room or {}, gap)
+    page = Page(
+        Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, tops, heights), aspect if wrap else None
+    )
+    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts))
+
+
+def _ranks(count, edges):
+    """Rank = longest path from an input; an input itself stands just above its first reader."""
+    ranks, entered = [0] * count, [False] * count
+    outgoing = [[] for _ in range(count)]
+    for source, target, _ in edges:
+        outgoing[source].append(target)
+        entered[target] = True
+    for node in range(count):
+        for target in outgoing[node]:
+            ranks[target] = max(ranks[target], ranks[node] + 1)
+    for node in range(count):
+        if not entered[node] and outgoing[node]:
+            ranks[node] = min(ranks[target] for target in outgoing[node]) - 1
+    return ranks
+
+
+def _bends(count, edges, ranks):
+    """For each edge the nodes and bends it passes; [] if it takes a lane. And the ranks of the bends."""
+    chains, extra = [], []
+    total = sum(max(0, ranks[t] - ranks[s] - 1) for s, t, skip in edges if not skip)
+    for source, target, is_skip in edges:
+        span = ranks[target] - ranks[source]
+        if span > 1 and (is_skip or total > _MOST_BENDS):
+            chains.append([])
+            continue
+        bends = list(range(count + len(extra), count + len(extra) + span - 1))
+        extra += range(ranks[source] + 1, ranks[target])
+        chains.append([source, *bends, target])
+    return chains, extra
+
+
+def _ordered_rows(ranks, links):
+    """The nodes of each rank from left to right: barycentres of neighbours, swept down and up."""
+    rows = [[] for _ in range(max(ranks) + 1)]
+    for node, rank in enumerate(ranks):
+        rows[rank].append(node)
+    if all(len(row) == 1 for row in rows):
+        return rows
+    above, below = _neighbours(len(ranks), links)
+    place = {node: i for row in rows for i, node in enumerate(row)}
+    for sweep in range(_SWEEPS):
+        neighbours = above if sweep % 2 == 0 else below
+        for row in rows if sweep % 2 == 0 else reversed(rows):
+            if len(row) > 1:
+                wanted = {n: _mean([place[m] for m in neighbours[n]], place[n]) for n in row}
+                row.sort(key=lambda n: (wanted[n], place[n]))
+                for position, node in enumerate(row):
+                    place[node] = position
+    return rows
+
+
+def _neighbours(count, links):
+    above, below = [[] for _ in range(count)], [[] for _ in range(count)]
+    for source, target in links:
+        above[target].append(source)
+        below[source].append(target)
+    return above, below
+
+
+def _mean(values, default):
+    return sum(values) / len(values) if values else default
+
+
+def _horizontal(rows, widths, links):
+    """x of each node: as near to its neighbours' mean as the order and the widths in its rank allow."""
+    x = [0.0] * len(widths)
+    above, below = _neighbours(len(widths), links)
+    for row in rows:
+        _spread(row, [0.0] * len(row), widths, x)
+    for sweep in range(_SWEEPS + 1):
+        neighbours = above if sweep % 2 == 0 else below
+        for row in rows if sweep % 2 == 0 else reversed(rows):
+            _spread(row, [_mean([x[m] for m in neighbours[n]], x[n]) for n in row], widths, x)
+    return x
+
+
+def _spread(row, wanted, widths, x):
+    """Least squares towards `wanted` under minimal distances: isotonic regression, by pooling violators."""
+    offsets, total = [0.0], 0.0
+    for left, right in itertools.pairwise(row):
+        total += (widths[left] + widths[right]) / 2.0 + SIDE_GAP
+        offsets.append(total)
+    pools = []  # [mean, count]
+    for want, offset in zip(wanted, offsets, strict=True):
+        pools.append([want - offset, 1])
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            mean, count = pools.pop()
+            pools[-1] = [(pools[-1][0] * pools[-1][1] + mean * count) / (pools[-1][1] + count), pools[-1][1] + count]
+    position = 0
+    for mean, count in pools:
+        for _ in range(count):
+            x[row[position]] = mean + offsets[position]
+            position += 1
+
+
+def _vertical(rows, sizes, room, gap):
+    tops, heights, y = [], [], 0.0
+    for row in rows:
+        y += max((room[node][0] for node in row if node in room), default=0.0)
+        height = max((sizes[node][1] for node in row if node < len(sizes)), default=0.0)
+        tops.append(y)
+        heights.append(height)
+        y += height + gap + max((room[node][1] for node in row if node in room), default=0.0)
+    return tops, heights

@@ -1,0 +1,216 @@
+"""The graph model: what there is to draw, before anyone knows how. Built from a trace, operation by operation."""
+
+from dataclasses import dataclass, field
+
+from .skips import MERGES, find_skips
+from .stats import Statistics
+
+_ALIAS_FROM = 5  # uses of a data leaf from which it is drawn once per use: long fan-outs make a picture unreadable
+_SMALL_GRAPH = 60  # operations up to which a learner's own variables are nodes, as in a scalar expression
+
+
+@dataclass
+class Parameter:
+    """A parameter, shown as a row of the operation that reads it."""
+
+    name: str
+    shape: tuple
+    count: int
+    rms: float | None  # of its values
+    gradient_rms: float | None
+    requires_grad: bool
+    leaf: int  # index in the trace: tells shared parameters from distinct ones
+
+
+@dataclass
+class Node:
+    """A node of the picture: an operation, an input, or a group of operations.
+
+    value: log10(RMS of the gradient at its output / RMS of the reference), None where there is none; then `mark`
+    says why: "zero", "none" (no gradient arrived), "nan", "inf", "data" (none was wanted). "" with a value.
+    hidden: names of what a group holds; strip: their values, in order, or those of the repeats of a fold.
+    """
+
+    id: str
+    name: str
+    op: str
+    scope: str
+    kind: str  # "operation", "input", "leaf", "module", "block", "group"
+    shape: tuple
+    dtype: str | None
+    parameters: tuple = ()
+    multiply_adds: int = 0
+    activation: Statistics | None = None
+    gradient: Statistics | None = None
+    wants_gradient: bool = True
+    is_merge: bool = False  # a skip arrives here
+    is_loss: bool = False
+    hidden: tuple = ()
+    strip: tuple = ()
+    repeats: int = 1  # of a fold: how many blocks it stands for
+    shared: bool = False  # of a fold: whether its repeats share their parameters
+    skips_inside: int = 0
+    constants: tuple = ()
+    value: float | None = None
+    mark: str = "none"
+    is_first_bad: bool = False  # the first NaN or Inf that backward met
+    is_first_bad_output: bool = False  # the first NaN or Inf that forward made
+    is_reference: bool = False
+    is_neutral: bool = False  # a lone number beside tensors (the loss): its RMS is not to be compared with theirs
+    fold: int | None = None  # which fold it stands in: nodes of one fold make up the block that repeats
+
+    @property
+    def grad_rms(self):
+        """RMS of the gradient that arrived at the output; None without one."""
+        return None if self.gradient is None else self.gradient.rms
+
+    @property
+    def act_rms(self):
+        """RMS of the output; None if it was not seen."""
+        return None if self.activation is None else self.activation.rms
+
+    @property
+    def parameter_count(self):
+        return sum(parameter.count for parameter in {p.leaf: p for p in self.parameters}.values())
+
+
+@dataclass
+class Edge:
+    """An operand: forward from `source` to `target`, whose input number `slot` it is.
+
+    rms: RMS of the contribution that the target sends back along this edge, None without one.
+    share: ‖contribution‖ / Σ‖contributions‖ over all edges that leave the source, where there are several.
+    """
+
+    source: str
+    target: str
+    slot: int
+    rms: float | None = None
+    share: float | None = None
+    is_skip: bool = False
+
+
+@dataclass
+class Vertex:
+    """A node of the operation level, with its operands as (slot, index of the source vertex, RMS of contribution)."""
+
+    node: Node
+    order: int  # of execution; the leaf's first use for a leaf
+    operands: list = field(default_factory=list)
+    is_operation: bool = True
+
+
+def build(trace):
+    """The operation level: a list of `Vertex` in topological order, and the set of (vertex, slot) that are skips.
+
+    Parameters become rows of the operation that reads them; constants of one number too; other leaves are nodes,
+    drawn once per use if they are used often.
+    """
+    drawn = trace.ancestors(trace.roots) if trace.roots else set(trace.operations)
+    # Layers that did not reach the loss are worth seeing (no gradient!); the arithmetic of a metric is not.
+    for order in sorted(trace.operations):
+        operation = trace.operations[order]
+        if operation.scope and any(s is not None and s.operation in drawn for s in operation.sources):
+            drawn.add(order)
+    operations = [trace.operations[order] for order in sorted(drawn)]
+    vertices, place, leaf_place, unnamed = [], {}, {}, {}
+    rows_of_variables = len(operations) > _SMALL_GRAPH
+    roots = set(trace.roots) or ({operations[-1].order} if operations else set())
+    for operation in operations:
+        vertex = Vertex(_operation_node(operation), operation.order)
+        vertex.node.is_loss = operation.order in roots and bool(trace.roots)
+        parameters, constants = [], []
+        for slot, source in enumerate(operation.sources):
+            if source is None:
+                continue
+            rms = operation.contributions[slot]
+            if source.operation is not None:
+                if source.operation in place:
+                    vertex.operands.append((slot, place[source.operation], rms))
+                continue
+            leaf = trace.leaves[source.leaf]
+            if leaf.is_parameter or (rows_of_variables and leaf.requires_grad):
+                parameters.append(_parameter(leaf, source.leaf, operation, slot))
+            elif leaf.size == 1 and not leaf.requires_grad and leaf.name is None:
+                constants.append(leaf.activation.value if leaf.activation else None)
+            else:
+                often = leaf.uses >= _ALIAS_FROM
+                index = None if often else leaf_place.get(source.leaf)
+                if index is None:
+                    index = leaf_place[source.leaf] = len(vertices)
+                    name = leaf.name or unnamed.setdefault(source.leaf, _unnamed(leaf, unnamed, trace))
+                    vertices.append(Vertex(_leaf_node(leaf, name), operation.order, is_operation=False))
+                vertex.operands.append((slot, index, rms))
+        vertex.node.parameters, vertex.node.constants = tuple(parameters), tuple(constants)
+        vertex.node.multiply_adds = _multiply_adds(trace, operation)
+        place[operation.order] = len(vertices)
+        vertices.append(vertex)
+    skips = find_skips(
+        [v.node.op if v.is_operation else "" for v in vertices],
+        [_gradient_sources(vertices, v) for v in vertices],
+        [2 if v.node.parameters else 1 for v in vertices],
+    )
+    for index, _ in skips:
+        vertices[index].node.is_merge = vertices[index].node.is_merge or vertices[index].node.op in MERGES
+    return vertices, skips
+
+
+def _gradient_sources(vertices, vertex):
+    """Operands by slot, None for those that lead to data only."""
+    width = 1 + max((slot for slot, _, _ in vertex.operands), default=-1)
+    sources = [None] * width
+    for slot, index, _ in vertex.operands:
+        if vertices[index].node.wants_gradient:
+            sources[slot] = index
+    return sources
+
+
+def _operation_node(operation):
+    return Node(
+        "", operation.scope or operation.name, operation.name, operation.scope, "operation", operation.shape,
+        operation.dtype, activation=operation.activation, gradient=operation.gradient,
+        wants_gradient=operation.wants_gradient,
+    )  # fmt: skip
+
+
+def _leaf_node(leaf, name):
+    kind = "leaf" if leaf.requires_grad else "input"
+    return Node(
+        "", name, kind, "", kind, leaf.shape, leaf.dtype, activation=leaf.activation,
+        gradient=leaf.gradient, wants_gradient=leaf.requires_grad,
+    )  # fmt: skip
+
+
+def _parameter(leaf, index, operation, slot):
+    name = leaf.name or ("weight" if len(leaf.shape) >= 2 else "bias" if slot == 2 else f"operand {slot + 1}")
+    if operation.scope and name.startswith(operation.scope + "."):
+        name = name[len(operation.scope) + 1 :]
+    rms = leaf.activation.rms if leaf.activation else None
+    gradient = leaf.gradient.rms if leaf.gradient else None
+    return Parameter(name, leaf.shape, leaf.size, rms, gradient, leaf.requires_grad, index)
+
+
+def _unnamed(leaf, unnamed, trace):
+    """Leaves nobody named are "input", "input 2", … in order of use."""
+    same = sum(1 for other in unnamed if trace.leaves[other].requires_grad == leaf.requires_grad)
+    word = "variable" if leaf.requires_grad else "input"
+    return f"{word} {same + 1}" if same else word
+
+
+def _multiply_adds(trace, operation):
+    """Multiply-adds of a convolution, a linear layer or a matrix product; 0 for what costs next to nothing."""
+    size = 1
+    for extent in operation.shape:
+        size *= extent
+    if operation.name == "matmul":
+        source = operation.sources[0]
+        if source is None:
+            return 0
+        of = trace.leaves[source.leaf] if source.operation is None else trace.operations.get(source.operation)
+        return size * of.shape[-1] if of is not None and of.shape else 0
+    if operation.name != "linear" and not operation.name.startswith("conv"):
+        return 0
+    if len(operation.sources) < 2 or operation.sources[1] is None or operation.sources[1].leaf is None:
+        return 0
+    weight = trace.leaves[operation.sources[1].leaf]
+    return size * (weight.size // weight.shape[0]) if weight.shape and weight.shape[0] else 0

@@ -1,0 +1,167 @@
+"""From ranks to a page: columns for a long graph, lanes for long edges, and the points of every edge."""
+
+from dataclasses import dataclass
+
+LANE, GUTTER = 13.0, 8.0  # points between parallel long edges, and between edges that change column
+_MOST_CROSSING = 6  # edges (a skip counts double) that a break into columns may cut
+_TALLEST = 1000.0  # points; a taller graph is wrapped into columns
+_LEAVE = 9.6  # points below a node at which an edge turns aside
+
+
+@dataclass
+class Ranked:
+    """A graph whose nodes have ranks and x. Nodes beyond `len(sizes)` are bends of long edges."""
+
+    sizes: list  # (width, height) of the nodes
+    edges: list  # (source, target, is_skip)
+    ranks: list  # of the nodes
+    all_ranks: list  # of nodes and bends
+    chains: list  # for each edge its nodes and bends; [] if it takes a lane
+    rows: list  # the nodes and bends of each rank
+    x: list
+    widths: list
+    tops: list  # y of each rank
+    heights: list
+
+
+class Page:
+    """Places everything: `centres`, `routes`, `width`, `height`; `starts` has the first rank of each column."""
+
+    def __init__(self, graph, aspect):
+        self.graph = graph
+        self.lanes = _lanes(graph)
+        self.starts = [0] if aspect is None else _columns(graph, _width(graph, self.lanes), aspect)
+        self.ends = [*self.starts[1:], len(graph.tops)]
+        self.column_of = [0] * len(graph.tops)
+        for column, start in enumerate(self.starts):
+            for rank in range(start, self.ends[column]):
+                self.column_of[rank] = column
+        self._place_columns()
+        self.used = [0] * len(self.starts)  # gutters taken so far, by the column they lead to
+        self.routes = [self._route(number) for number in range(len(graph.edges))]
+        points = [point for route in self.routes for point in route]
+        left = min([0.0, *(x for x, _ in points)])
+        self.width = max([self.width, *(x for x, _ in points)]) - left
+        self.height = max([self.height, *(y for _, y in points)])
+        self.centres = [(x - left, y) for x, y in map(self.place, range(len(graph.sizes)))]
+        self.routes = [[(x - left, y) for x, y in route] for route in self.routes]
+
+    def _place_columns(self):
+        graph = self.graph
+        crossings = [sum(1 for s, t, _ in graph.edges if graph.ranks[s] < i <= graph.ranks[t]) for i in self.starts]
+        self.head = max(crossings[1:], default=0) * GUTTER + (10.0 if len(self.starts) > 1 else 0.0)
+        self.left_lane, self.right_lane, self.shift, self.first_x = [], [], [], []
+        self.width = self.height = 0.0
+        for column, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
+            inside = [node for row in graph.rows[start:end] for node in row]
+            left = min(graph.x[node] - graph.widths[node] / 2 for node in inside)
+            right = max(graph.x[node] + graph.widths[node] / 2 for node in inside)
+            count = {1: 0, -1: 0}  # lanes beside this column
+            for number, (side, lane) in self.lanes.items():
+                source, target, _ = graph.edges[number]
+                if graph.ranks[source] < end and graph.ranks[target] >= start:
+                    count[side] = max(count[side], lane + 1)
+            begin = self.width + (crossings[column] * GUTTER + 14.0 if column else 0.0)
+            begin += LANE * (count[-1] and count[-1] + 1)
+            self.shift.append(begin - left)
+            self.first_x.append(begin - LANE * count[-1])
+            self.left_lane.append(begin - LANE)
+            self.right_lane.append(begin + right - left + LANE)
+            self.width = begin + right - left + LANE * (count[1] and count[1] + 1.5)
+            self.height = max(self.height, graph.tops[end - 1] + graph.heights[end - 1] - graph.tops[start] + self.head)
+
+    def place(self, node):
+        """Centre of a node or bend."""
+        rank = self.graph.all_ranks[node]
+        column = self.column_of[rank]
+        y = self.graph.tops[rank] - self.graph.tops[self.starts[column]] + self.graph.heights[rank] / 2 + self.head
+        return self.graph.x[node] + self.shift[column], y
+
+    def _route(self, number):
+        graph = self.graph
+        source, target, _ = graph.edges[number]
+        last = self.column_of[graph.ranks[target]]
+        if number in self.lanes:
+            side, lane = self.lanes[number]
+            lane_x = [x + side * lane * LANE for x in (self.right_lane if side > 0 else self.left_lane)]
+            first = self.column_of[graph.ranks[source]]
+            points = self._to_lane(source, side, lane_x[first], 1.0)
+            for column in range(first, last):
+                points += self._gutter(points[-1][0], column, lane_x[column + 1])
+            return points + self._to_lane(target, side, lane_x[last], -1.0)[::-1]
+        (source_x, source_y), (target_x, target_y) = self.place(source), self.place(target)
+        points = [(source_x, source_y + graph.sizes[source][1] / 2)]
+        for bend in graph.chains[number][1:-1]:
+            rank, (x, y) = graph.all_ranks[bend], self.place(bend)
+            if self.column_of[rank - 1] != self.column_of[rank]:
+                points += self._gutter(points[-1][0], self.column_of[rank - 1], x)
+            half = graph.heights[rank] / 2  # straight through the rank: it slants only in the gaps
+            points += [(x, y - half), (x, y + half)]
+        if self.column_of[graph.ranks[target] - 1] != last:
+            points += self._gutter(points[-1][0], last - 1, target_x)
+        return [*points, (target_x, target_y - graph.sizes[target][1] / 2)]
+
+    def _to_lane(self, node, side, lane_x, down):
+        """From a node to its lane (down = 1) or, reversed, back (-1); around neighbours that stand in the way."""
+        graph, (x, y), (width, height) = self.graph, self.place(node), self.graph.sizes[node]
+        if all((graph.x[other] - graph.x[node]) * side <= 0 for other in graph.rows[graph.ranks[node]]):
+            return [(x + side * width / 2, y + down * 4.0), (lane_x, y + down * 4.0)]
+        x, edge = x + side * width / 4, y + down * height / 2
+        return [(x, edge), (x, edge + down * _LEAVE), (lane_x, edge + down * _LEAVE)]
+
+    def _gutter(self, x, column, arrive_x):
+        """The points from the foot of a column to the head of the next."""
+        number = self.used[column + 1]
+        self.used[column + 1] += 1
+        last = self.ends[column] - 1
+        foot = self.graph.tops[last] + self.graph.heights[last] - self.graph.tops[self.starts[column]] + self.head
+        foot += 17.0 + GUTTER * number
+        gutter, top = self.first_x[column + 1] - 14.0 - GUTTER * number, self.head - 10.0 - GUTTER * number
+        return [(x, foot), (gutter, foot), (gutter, top), (arrive_x, top)]
+
+
+def _lanes(graph):
+    """{edge: (+1 right for skips | -1 left, number of its lane)}: edges that overlap get different lanes."""
+    lanes = {}
+    for side in (1, -1):
+        free = []  # rank at which each lane is free again
+        mine = [i for i, edge in enumerate(graph.edges) if not graph.chains[i] and edge[2] == (side == 1)]
+        spans = {i: (graph.ranks[graph.edges[i][0]], graph.ranks[graph.edges[i][1]]) for i in mine}
+        for i in sorted(mine, key=lambda i: (spans[i], i)):  # of those that begin together, short ones inside
+            begin, end = spans[i]
+            lane = next((k for k, rank in enumerate(free) if rank <= begin), len(free))
+            free[lane : lane + 1] = [end]
+            lanes[i] = (side, lane)
+    return lanes
+
+
+def _width(graph, lanes):
+    """About how wide one column is."""
+    left = min(x - width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
+    right = max(x + width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
+    count = sum(max((lane + 1 for s, lane in lanes.values() if s == side), default=0) for side in (1, -1))
+    return right - left + LANE * (2 + count) + 44.0
+
+
+def _columns(graph, width, aspect):
+    """First rank of each column. Breaks are of about equal height, where the fewest edges cross."""
+    tops = graph.tops
+    total = tops[-1] + graph.heights[-1]
+    if total <= _TALLEST or len(tops) < 8:
+        return [0]
+    crossing = [0] * (len(tops) + 1)  # edges that pass the boundary above each rank
+    for source, target, is_skip in graph.edges:
+        crossing[graph.ranks[source] + 1] += 2 if is_skip else 1
+        crossing[graph.ranks[target] + 1] -= 2 if is_skip else 1
+    for rank in range(1, len(crossing)):
+        crossing[rank] += crossing[rank - 1]
+    starts, count = [0], max(1, round((aspect * total / width) ** 0.5))
+    for column in range(1, count):
+        ideal = total * column / count
+        off = {rank: abs(tops[rank] - ideal) for rank in range(starts[-1] + 2, len(tops))}
+        near = [rank for rank in off if off[rank] < 0.3 * total / count]
+        if near:
+            best = min(near, key=lambda rank: (crossing[rank], off[rank]))
+            if crossing[best] <= _MOST_CROSSING:
+                starts.append(best)
+    return starts

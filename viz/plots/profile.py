@@ -1,0 +1,94 @@
+"""The layer profile: how large gradients and activations are, layer by layer."""
+
+import math
+
+from . import style
+
+
+def layer_profile(gradients, activations=None, *, theory=None, relative=True, title=None):
+    """Gradient RMS, and activation RMS if given, against depth, for several nets in one figure.
+
+    gradients: {"plain": [RMS(∂L/∂z) of layer 1, 2, …], …}, from the input to the loss; activations: the same of
+        RMS(z). relative: gradients over that of the last layer, so that all lines end at 10⁰.
+    theory: {"plain": ratio of the squared gradient per layer towards the input, …}, drawn as dashed lines of this
+        slope, RMS_l ∝ ratio^(-l/2), through the middle of the measured ones.
+
+    Returns a matplotlib Figure. Raises ValueError if there are no layers.
+    """
+    style.check_some(gradients, "no net was given")
+    for name, values in gradients.items():
+        style.check_some(list(values), f"{name!r} has no layers")
+    figure = style.new_figure(7.2 if activations is None else 11.5, 4.4)
+    axes = figure.subplots(1, 1 if activations is None else 2, squeeze=False)[0]
+    draw_gradients(axes[0], gradients, theory, relative)
+    if activations is not None:
+        _lines(axes[1], {name: style.log10(values) for name, values in activations.items()})
+        style.tidy(axes[1], "Forward: activations", "layer, from the input", "RMS of z, before the activation")
+        _fit(axes[1])
+    axes[0].legend(fontsize=9, frameon=False)
+    if title:
+        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def draw_gradients(axes, gradients, theory=None, relative=True, upright=False):
+    """Draw gradient profiles into axes; `upright`: depth downwards, gradient to the right, as beside a graph."""
+    logs = {}
+    for name, values in gradients.items():
+        logs[name] = style.log10(values)
+        last = next((v for v in reversed(logs[name]) if not math.isnan(v)), 0.0)
+        if relative:
+            logs[name] = [v - last for v in logs[name]]
+    _lines(axes, logs, upright)
+    for name, ratio in (theory or {}).items():
+        if name not in logs:
+            raise ValueError(f"theory is given for {name!r}, but there is no such net; there are: {', '.join(logs)}")
+        depth = len(logs[name])
+        slope = [-0.5 * layer * math.log10(ratio) for layer in range(1, depth + 1)]
+        off = [v - t for v, t in zip(logs[name], slope, strict=True) if not math.isnan(v)]
+        line = [t + (sum(off) / len(off) if off else 0.0) for t in slope]
+        colour = style.COLOURS[list(logs).index(name) % len(style.COLOURS)]
+        text = f"theory {name}: ×{ratio:.3g} a layer (squared)"
+        layers = range(1, depth + 1)
+        pair = (line, layers) if upright else (layers, line)
+        axes.plot(*pair, "--", color=colour, linewidth=1.3, label=text, zorder=2)
+    label = "RMS of ∂L/∂z, relative to the last layer" if relative else "RMS of ∂L/∂z"
+    if upright:
+        style.tidy(axes, "Backward: gradients", label, "layer, from the input")
+        axes.invert_yaxis()
+    else:
+        style.tidy(axes, "Backward: gradients", "layer, from the input", label)
+    _fit(axes, upright)
+
+
+def _lines(axes, logs, upright=False):
+    for i, (name, values) in enumerate(logs.items()):
+        colour, marker = style.COLOURS[i % len(style.COLOURS)], style.MARKERS[i % len(style.MARKERS)]
+        layers = range(1, len(values) + 1)
+        pair = (values, layers) if upright else (layers, values)
+        every = max(1, len(values) // 18)
+        thick = max(1.3, 3.2 - 0.9 * i)  # lines that coincide show below each other
+        axes.plot(
+            *pair,
+            color=colour,
+            marker=marker,
+            markersize=3.0 + thick,
+            markevery=every,
+            linewidth=thick,
+            label=name,
+            zorder=3,
+        )
+
+
+def _fit(axes, upright=False):
+    """At least one decade in view, ticks at powers of ten, whole numbers for layers."""
+    values = [v for line in axes.get_lines() for v in (line.get_xdata() if upright else line.get_ydata())]
+    values = [float(v) for v in values if math.isfinite(v)]
+    low, high = (min(values), max(values)) if values else (-1.0, 1.0)
+    if high - low < 1.0:
+        low, high = (low + high) / 2 - 0.5, (low + high) / 2 + 0.5
+    edge = 0.05 * (high - low)
+    (axes.set_xlim if upright else axes.set_ylim)(low - edge, high + edge)
+    style.decades(axes.xaxis if upright else axes.yaxis, low - edge, high + edge)
+    (axes.set_xlim if upright else axes.set_ylim)(low - edge, high + edge)
+    (axes.yaxis if upright else axes.xaxis).get_major_locator().set_params(integer=True)
