@@ -20,6 +20,7 @@ import os
 import pathlib
 import statistics
 import sys
+import tempfile
 import time
 
 if __name__ == "__main__":  # Matrices this small gain nothing from a second BLAS thread. Before NumPy is imported.
@@ -41,7 +42,7 @@ def main(arguments=None):
     options = parse(arguments)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "results.json").touch()
+        tempfile.TemporaryFile(dir=options.out).close()
     except OSError as error:
         print(f"cannot write into {options.out} ({error.strerror}); choose another folder with --out", file=sys.stderr)
         return 2
@@ -57,8 +58,12 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print(f"\nstopped by Ctrl-C while drawing; what was written so far is in {options.out}")
         return 130
+    except OSError as error:
+        print(f"cannot write into {options.out}: {error}; choose another folder with --out", file=sys.stderr)
+        return 2
     print(f"\n{study.conclusion()}\n")
-    print(f"{time.perf_counter() - started:.0f} s. Look at {options.out / 'summary.png'}")
+    seen = "summary.png" if study.complete_depths() else "results.json"
+    print(f"{time.perf_counter() - started:.0f} s. Look at {options.out / seen}")
     return 130 if study.interrupted else 0
 
 
@@ -70,8 +75,8 @@ def parse(arguments):
     parser.add_argument("--epochs", type=positive, metavar="N", help="passes over the data (default: 5)")
     parser.add_argument("--seed", type=int, action="append", metavar="N", help="give it several times (default: 0, 1, 2)")
     parser.add_argument("--data", choices=sorted(DATA), default="mnist", help="data set (default: mnist)")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("plain_vs_residual"), metavar="DIR",
-                        help="folder for pictures and numbers (default: plain_vs_residual)")  # fmt: skip
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out", "plain_vs_residual"), metavar="DIR",
+                        help="folder for pictures and numbers (default: out/plain_vs_residual)")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="one seed, depths 6 and 54, 2 epochs")
     options = parser.parse_args(arguments)
     options.depth = sorted(set(options.depth or ([6, 54] if options.quick else [6, 18, 54])))
@@ -102,7 +107,7 @@ class Study:
         self.runs = []  # one dict a finished run: what results.json holds
         self.curves = {}  # (net, depth) -> error after each epoch, a list a seed
         self.flows = {}  # (net, depth) -> gradient-flow graph at initialization, first seed
-        self.profiles = {}  # (net, depth) -> gradient RMS of each layer at initialization, first seed
+        self.layers = {}  # (net, depth) -> gradient and activation RMS of each layer at initialization, first seed
         self.history = {}  # (net, depth) -> (steps, gradient RMS: step × layer), first seed
         self.theory = {}
         self.interrupted = False
@@ -126,7 +131,8 @@ class Study:
         loader = data.DataLoader(self.train_set, BATCH_SIZE, shuffle=True)
         first = seed == options.seed[0]
         recording = record_step(model, self.train_set)
-        profile = [layer.gradient_rms for layer in recording.layers()]
+        layers = recording.layers()
+        profile = [layer.gradient_rms for layer in layers]
         optimizer = optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
         every = max(1, len(loader) * options.epochs // PROFILES)
         recorder = viz.record(model, every=every)
@@ -137,7 +143,7 @@ class Study:
         key = net, depth
         self.curves.setdefault(key, []).append(errors)
         if first:
-            self.profiles[key] = profile
+            self.layers[key] = layers
             self.flows[key] = viz.gradient_flow(recording, title=f"{net.capitalize()}, {depth} layers")
             self.history[key] = (
                 [every * i for i in range(len(recorder.steps))],
@@ -223,14 +229,15 @@ class Study:
         for net, flow in zip(NETS, flows, strict=True):
             for suffix in ("svg", "png"):
                 flow.with_scale(scale).save(out / f"gradient_flow_{net}_{deepest}.{suffix}")
-        profiles = {net: self.profiles[net, deepest] for net in NETS}
+        profiles = {net: [layer.gradient_rms for layer in self.layers[net, deepest]] for net in NETS}
+        activations = {net: [layer.activation_rms for layer in self.layers[net, deepest]] for net in NETS}
         theory = {"plain": viz.theory.batch_norm_relu_ratio(BATCH_SIZE)}
         curves = {f"{net}, {d} layers": self.curves[net, d] for d in (depths[0], deepest)[: len(depths)] for net in NETS}
         heat = {f"{net}, {deepest} layers": self.history[net, deepest][1] for net in NETS}
         steps = self.history["plain", deepest][0]
         figures = {
             "profile_start": viz.plots.layer_profile(
-                profiles, theory=theory, title=f"Gradient at initialization, {deepest} layers"
+                profiles, activations, theory=theory, title=f"At initialization, {deepest} layers"
             ),
             "profile_training": viz.gradient_heat(heat, x=steps, title="Gradient through training"),
             "training_error": viz.training_curves(
