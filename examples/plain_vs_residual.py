@@ -145,10 +145,8 @@ class Study:
         if first:
             self.layers[key] = layers
             self.flows[key] = viz.gradient_flow(recording, title=f"{net.capitalize()}, {depth} layers")
-            self.history[key] = (
-                [every * i for i in range(len(recorder.steps))],
-                [[layer.gradient_rms for layer in recorder.layers(i)] for i in range(len(recorder.steps))],
-            )
+            history = recorder.gradient_history()
+            self.history[key] = [every * i for i in range(len(history))], history
         self.runs.append({
             "net": net, "depth": depth, "seed": seed,
             "train_error": train.error_rate(model, self.train_set),
@@ -244,7 +242,7 @@ class Study:
                 {f"{net}, {d} layers": self.curves[net, d] for net in NETS for d in depths}, title="Training error"
             ),
             "summary": viz.summary_sheet(
-                *flows, profiles, theory=theory, curves=curves, heat=heat, caption=self.sentence(),
+                *flows, profiles, theory=theory, curves=curves, heat=heat, steps=steps, caption=self.sentence(),
                 title=f"A plain and a residual net of {deepest} layers",
             ),
         }  # fmt: skip

@@ -208,7 +208,7 @@ OPS = {
         lambda x: np_cross_entropy(x, W3, 1), [(4, 3)],
     ),
     "cross_entropy smoothing": (
-        lambda x: ops.cross_entropy(x, LABELS, like(x, W3), 1, "sum", 0.3),
+        lambda x: ops.cross_entropy(x, LABELS, like(x, W3), ignore_index=1, reduction="sum", label_smoothing=0.3),
         lambda x: np_cross_entropy(x, W3, 1, "sum", 0.3), [(4, 3)],
     ),
     "cross_entropy none": (

@@ -175,7 +175,7 @@ def test_printing(data, expected):
 def test_printing_says_what_is_not_the_default():
     t = tg.tensor([1.0], requires_grad=True)
     assert repr(t) == "tensor([1.], requires_grad=True)"
-    assert repr(t * 2) == "tensor([2.], grad_fn=<Mul>)"
+    assert repr(t * 2) == "tensor([2.], grad_fn=<MulBackward0>)"
     assert repr(tg.tensor(np.ones(1))) == "tensor([1.], dtype=float64)"
     assert repr(tg.tensor([1], dtype=tg.uint8)) == "tensor([1], dtype=uint8)"
     assert repr(nn.Parameter(tg.ones(1))) == "Parameter containing:\ntensor([1.], requires_grad=True)"

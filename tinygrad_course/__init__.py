@@ -5,31 +5,37 @@ A reverse-mode autograd engine on NumPy and Numba, with PyTorch's names: `Tensor
 """
 
 import warnings as _warnings
+from math import e, inf, nan, pi
 
 # Networks that explode are part of the course: NaN and inf travel through our operations without a comment.
 _warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning, r"tinygrad_course\.")
 
-from . import data, nn, optim, random  # noqa: E402
-from .creation import (  # noqa: E402
-    arange,
-    eye,
-    full,
-    linspace,
-    ones,
-    ones_like,
-    rand,
-    randint,
-    randn,
-    randn_like,
-    randperm,
-    zeros,
-    zeros_like,
+from . import data, linalg, nn, optim, random
+from .creation import *
+from .engine import Observer, enable_grad, is_grad_enabled, no_grad, observe, set_grad_enabled
+from .functional import *
+from .functional import __all__ as _functional
+from .generator import manual_seed
+from .gradient import grad, gradcheck, gradgradcheck
+from .summary import summary
+from .tensor import (
+    Tensor,
+    bool_,
+    float32,
+    float64,
+    from_numpy,
+    int8,
+    int16,
+    int32,
+    int64,
+    is_floating_point,
+    is_tensor,
+    numel,
+    tensor,
+    uint8,
 )  # fmt: skip
-from .engine import Observer, enable_grad, is_grad_enabled, no_grad, observe, set_grad_enabled  # noqa: E402
-from .functional import *  # noqa: E402
-from .functional import __all__ as _functional  # noqa: E402
-from .generator import manual_seed  # noqa: E402
-from .gradient import grad, gradcheck  # noqa: E402
-from .tensor import Tensor, bool_, float32, float64, from_numpy, int32, int64, tensor, uint8  # noqa: E402
+
+# PyTorch's other names of the dtypes
+float, double, short, int, long, bool = float32, float64, int16, int32, int64, bool_
 
 __version__ = "0.1.0"

@@ -150,8 +150,7 @@ class Function:
                 if t._data.shape != shape:
                     self.shapes = tuple([t._data.shape for t in inputs])
                     break
-        if self.saved:
-            self.guards = tuple([_guard(array, inputs, output) for array in self.saved])
+        self.guards = tuple([_guard(array, inputs, output) for array in self.saved]) if self.saved else ()
         output.node = self
         output._requires_grad = True
 
@@ -327,7 +326,7 @@ def _array(gradient):
 def _accumulate(leaf, gradient, ours):
     """`leaf.grad += gradient`. An array that someone else may hold (a view, the gradient itself) is copied."""
     if isinstance(gradient, TensorBase):
-        leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+        leaf.grad = gradient.clone() if leaf.grad is None else leaf.grad + gradient
     elif leaf.grad is None:
         leaf.grad = _tensor_class(np.asarray(gradient) if ours else np.array(gradient, order="C"))
     else:
@@ -364,7 +363,7 @@ def sum_to_shape(gradient, shape):
     axes = tuple(range(extra)) + tuple(
         extra + axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[extra + axis] != 1
     )
-    total = gradient.sum(axis=axes)
+    total = gradient.sum(axes)
     return (total if isinstance(total, TensorBase) else np.asarray(total)).reshape(shape)
 
 

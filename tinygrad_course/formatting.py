@@ -4,6 +4,11 @@ import numpy as np
 
 LINE, EDGE, WHOLE = 80, 3, 1000  # characters a line; with more than 1000 numbers only 3 at each end are shown
 PREFIX = "tensor("
+# What PyTorch calls an operation where our class has another name.
+TORCH_NAMES = {
+    "Cast": "ToCopy", "Concatenate": "Cat", "Conv2d": "Convolution", "GetItem": "Index",
+    "Linear": "Addmm", "MatMul": "Mm", "ReLU": "Relu", "Reshape": "View",
+}  # fmt: skip
 
 
 def format_tensor(tensor):
@@ -19,7 +24,8 @@ def format_tensor(tensor):
     if array.dtype not in (np.float32, *([np.int64, np.bool_] if array.size else [])):
         suffixes.append(f"dtype={array.dtype}")
     if tensor.node is not None:
-        suffixes.append(f"grad_fn=<{type(tensor.node).__name__}>")
+        name = type(tensor.node).__name__
+        suffixes.append(f"grad_fn=<{TORCH_NAMES.get(name, name)}Backward0>")
     elif tensor._requires_grad:
         suffixes.append("requires_grad=True")
     text = PREFIX + text

@@ -12,7 +12,9 @@ from .engine import TensorBase
 from .ops import FAMILIES
 from .tensor import _as_tensor
 
-_SHOWN = ("activation", "arithmetic", "linear", "reduce", "shape")
+_SHOWN = ("activation", "arithmetic", "linear", "reduce", "shape", "index", "scatter", "mask", "join",
+          "arrange", "diagonal", "sort", "einsum", "select", "division", "rounding", "elementwise", "compare",
+          "extrema", "statistics", "measure", "scan", "distance")  # fmt: skip
 
 __all__ = [name for family in _SHOWN for name in FAMILIES[family].__all__]
 
@@ -22,10 +24,15 @@ def _lifted(operation):
 
     @functools.wraps(operation)
     def function(*arguments, **keywords):
+        if "input" in keywords and not arguments:
+            arguments = (keywords.pop("input"),)
         operands = [_as_tensor(a) if isinstance(a, np.ndarray) else a for a in arguments[:2]]
         if operands and isinstance(operands[0], numbers.Number) and not isinstance(operands[-1], TensorBase):
             operands[0] = _as_tensor(operands[0])
-        return operation(*operands, *arguments[2:], **keywords)
+        result = operation(*operands, *arguments[2:], **keywords)
+        if result is NotImplemented:
+            raise TypeError(f"{operation.__name__}: expected tensors, arrays or numbers, got {operands}")
+        return result
 
     return function
 

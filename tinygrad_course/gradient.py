@@ -11,7 +11,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     """∂(Σ grad_outputs · outputs)/∂inputs as a tuple, without touching any `.grad`.
 
     `create_graph` records the computation of the gradients, so that they can be differentiated in turn; the graph
-    is then kept, as with `retain_graph`. RuntimeError if an input was not used to compute the outputs, unless `allow_unused` (then None).
+    is then kept, as with `retain_graph`. RuntimeError if an input was not used to compute the outputs, unless
+    `allow_unused` (then None).
     """
     outputs = [outputs] if isinstance(outputs, TensorBase) else list(outputs)
     inputs = [inputs] if isinstance(inputs, TensorBase) else list(inputs)
@@ -68,10 +69,9 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-6, rtol=1e-5, raise_exception=T
     leaves = [Tensor(t._data.copy(), t._requires_grad) if isinstance(t, TensorBase) else t for t in inputs]
     _, outputs = weighted(leaves)
     recorded = [(o, v) for o, v in zip(outputs, cotangents, strict=True) if o._requires_grad]
-    if not recorded:
-        raise GradcheckError("no output of the function requires grad, though inputs do: it left the tape")
-    found = engine.backward(*map(list, zip(*recorded, strict=True)), targets=[leaves[i] for i in checked])
-    wrong = []
+    found, wrong = [None] * len(checked), []
+    if recorded:
+        found = engine.backward(*map(list, zip(*recorded, strict=True)), targets=[leaves[i] for i in checked])
     for i, gradient in zip(checked, found, strict=True):
         array = leaves[i]._data
         gradient = np.zeros(array.shape) if gradient is None else np.asarray(gradient)
@@ -79,15 +79,14 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-6, rtol=1e-5, raise_exception=T
             wrong.append(f"input {i}: backward gives shape {gradient.shape} for an input of shape {array.shape}")
             continue
         numeric = np.empty(array.shape)
-        with engine.no_grad():
-            for place in np.ndindex(array.shape):
-                before = array[place]
-                array[place] = before + eps
-                above, _ = weighted(leaves)
-                array[place] = before - eps
-                below, _ = weighted(leaves)
-                array[place] = before
-                numeric[place] = (above - below) / (2 * eps)
+        for place in np.ndindex(array.shape):
+            before = array[place]
+            array[place] = before + eps
+            above, _ = weighted(leaves)
+            array[place] = before - eps
+            below, _ = weighted(leaves)
+            array[place] = before
+            numeric[place] = (above - below) / (2 * eps)
         off = np.abs(gradient - numeric)
         bad = ~(off <= atol + rtol * np.abs(numeric))
         if bad.any():
@@ -98,5 +97,42 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-6, rtol=1e-5, raise_exception=T
                 f"{numeric[worst]:.10g} (off by {off[worst]:.3g}); {int(bad.sum())} of {bad.size} elements are wrong"
             )
     if wrong and raise_exception:
-        raise GradcheckError("gradcheck: " + "; ".join(wrong))
+        lost = "" if recorded else "no output of the function requires grad, though inputs do: it left the tape; "
+        raise GradcheckError("gradcheck: " + lost + "; ".join(wrong))
     return not wrong
+
+
+def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-6, rtol=1e-5, raise_exception=True, seed=0):
+    """Whether the gradients of gradients agree with finite differences: `gradcheck` of the backward pass itself.
+
+    What is checked is the function (inputs, cotangents) -> `grad(func(inputs), inputs, cotangents,
+    create_graph=True)`, at the cotangents `grad_outputs` (random ones, from `seed`, by default). The arguments and
+    the result are those of `gradcheck`.
+    """
+    inputs = [inputs] if isinstance(inputs, TensorBase) else list(inputs)
+    checked = [i for i, t in enumerate(inputs) if isinstance(t, TensorBase) and t._requires_grad]
+    if not checked:
+        raise ValueError("gradgradcheck needs at least one input that requires grad")
+    if grad_outputs is None:
+        draw = np.random.default_rng(seed + 1)
+        shapes = [output._data.shape for output in _differentiable(func(*inputs))]
+        grad_outputs = [Tensor(np.asarray(draw.uniform(0.5, 1.5, s) * draw.choice([-1, 1], s))) for s in shapes]
+    grad_outputs = [grad_outputs] if isinstance(grad_outputs, TensorBase) else list(grad_outputs)
+    cotangents = [Tensor(g._data.astype(np.float64), requires_grad=True) for g in grad_outputs]
+
+    def backward_pass(*arguments):
+        arguments, weights = arguments[: len(inputs)], arguments[len(inputs) :]
+        wanted = [arguments[i] for i in checked]
+        outputs = _differentiable(func(*arguments))
+        gradients = grad(outputs, wanted, weights, create_graph=True, allow_unused=True)
+        return [Tensor(np.zeros(t.shape)) if g is None else g for t, g in zip(wanted, gradients, strict=True)]
+
+    return gradcheck(
+        backward_pass, [*inputs, *cotangents], eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, seed=seed
+    )
+
+
+def _differentiable(outputs):
+    """The outputs of a function that require grad, as a list."""
+    outputs = [outputs] if isinstance(outputs, TensorBase) else outputs
+    return [output for output in outputs if isinstance(output, TensorBase) and output._requires_grad]

@@ -3,7 +3,7 @@
 Names, arguments and errors are PyTorch's. The array itself is `x.data`, a NumPy array, never a copy.
 """
 
-import numbers
+import sys
 
 import numpy as np
 
@@ -13,10 +13,14 @@ from .formatting import format_tensor
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
+int8 = np.dtype(np.int8)
+int16 = np.dtype(np.int16)
 int32 = np.dtype(np.int32)
 int64 = np.dtype(np.int64)
 uint8 = np.dtype(np.uint8)
 bool_ = np.dtype(np.bool_)
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
+_TYPE_NAMES = {float32: "Float", float64: "Double", int32: "Int", int64: "Long", uint8: "Byte", bool_: "Bool"}
 _SUPPORTED = frozenset(np.dtype(character) for character in "?bBhHiIlLqQfd")
 
 
@@ -54,8 +58,9 @@ class Tensor(TensorBase):
 
     @data.setter
     def data(self, value):
-        array = value._data if isinstance(value, TensorBase) else np.asarray(value, self._data.dtype)
-        self._data = array
+        if isinstance(value, TensorBase):
+            value = value._data
+        self._data = value if isinstance(value, np.ndarray) else np.asarray(value, self._data.dtype)
         self._changed_in_place()
 
     @property
@@ -104,6 +109,22 @@ class Tensor(TensorBase):
         """The dimensions in reverse order."""
         return self.permute(tuple(reversed(range(self._data.ndim))))
 
+    @property
+    def mT(self):
+        """The last two dimensions swapped: matrices transposed."""
+        if self._data.ndim < 2:
+            raise RuntimeError(f"mT needs matrices, this tensor has shape {self._data.shape}")
+        return self.transpose(-2, -1)
+
+    def is_contiguous(self):
+        """Whether the numbers lie row by row in memory."""
+        return self._data.flags.c_contiguous
+
+    def stride(self, dim=None):
+        """How many numbers of memory lie between neighbours, for each dimension or for one."""
+        strides = tuple(s // self._data.itemsize for s in self._data.strides)
+        return strides if dim is None else strides[dim]
+
     def size(self, dim=None):
         """The shape, or the size of one dimension."""
         return self._data.shape if dim is None else self._data.shape[dim]
@@ -115,6 +136,32 @@ class Tensor(TensorBase):
         """How many numbers it holds."""
         return self._data.size
 
+    nelement = numel
+    ndimension = dim
+
+    def element_size(self):
+        """Bytes of one number."""
+        return self._data.itemsize
+
+    @property
+    def itemsize(self):
+        return self._data.itemsize
+
+    @property
+    def nbytes(self):
+        """Bytes of all numbers."""
+        return self._data.nbytes
+
+    def is_floating_point(self):
+        return self._data.dtype.kind == "f"
+
+    def is_complex(self):
+        return False
+
+    def data_ptr(self):
+        """The address of the first number in memory."""
+        return self._data.ctypes.data
+
     def __len__(self):
         if not self._data.ndim:
             raise TypeError("len() of a 0-d tensor")
@@ -122,6 +169,10 @@ class Tensor(TensorBase):
 
     def __repr__(self):
         return format_tensor(self)
+
+    def __format__(self, how):
+        """`f"{loss:.3f}"` formats the number of a 0-d tensor."""
+        return format(self.item(), how) if how and not self._data.ndim else format(repr(self), how)
 
     def __bool__(self):
         if self._data.size != 1:
@@ -234,6 +285,33 @@ class Tensor(TensorBase):
         result._version = self._version
         return result
 
+    def detach_(self):
+        """Cut this tensor off from the tape: it becomes a leaf that requires no gradient."""
+        self.node, self._requires_grad = None, False
+        return self
+
+    # ------------------------------------------------------------------------------ new tensors like this one
+
+    def new_tensor(self, data, dtype=None, requires_grad=False):
+        """A tensor with a copy of `data` in this one's dtype."""
+        return tensor(data, dtype or self._data.dtype, requires_grad)
+
+    def new_full(self, size, fill_value, *, dtype=None, requires_grad=False):
+        """All `fill_value`, in this tensor's dtype."""
+        return Tensor(np.full(ops.shape.sizes_of((size,)), fill_value, dtype or self._data.dtype), requires_grad)
+
+    def new_zeros(self, *size, dtype=None, requires_grad=False):
+        """All 0, in this tensor's dtype."""
+        return Tensor(np.zeros(ops.shape.sizes_of(size), dtype or self._data.dtype), requires_grad)
+
+    def new_ones(self, *size, dtype=None, requires_grad=False):
+        """All 1, in this tensor's dtype."""
+        return Tensor(np.ones(ops.shape.sizes_of(size), dtype or self._data.dtype), requires_grad)
+
+    def new_empty(self, *size, dtype=None, requires_grad=False):
+        """Numbers that happen to be in memory, in this tensor's dtype."""
+        return Tensor(np.empty(ops.shape.sizes_of(size), dtype or self._data.dtype), requires_grad)
+
     # ------------------------------------------------------------------------------ operators
 
     def __add__(self, other):
@@ -266,6 +344,18 @@ class Tensor(TensorBase):
     def __rpow__(self, other):
         return ops.pow(other, self)
 
+    def __mod__(self, other):
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other):
+        return ops.remainder(other, self)
+
+    def __floordiv__(self, other):
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other):
+        return ops.floor_divide(other, self)
+
     def __matmul__(self, other):
         return ops.matmul(self, _as_tensor(other))
 
@@ -278,26 +368,43 @@ class Tensor(TensorBase):
     def __abs__(self):
         return ops.abs(self)
 
+    def __pos__(self):
+        return self
+
+    def __invert__(self):
+        return ops.bitwise_not(self)
+
+    def __and__(self, other):
+        return ops.compare.compare(np.bitwise_and, self, other)
+
+    def __or__(self, other):
+        return ops.compare.compare(np.bitwise_or, self, other)
+
+    def __xor__(self, other):
+        return ops.compare.compare(np.bitwise_xor, self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
     def __getitem__(self, index):
         return ops.getitem(self, index)
 
     def __eq__(self, other):
-        return _compare(np.equal, self, other)
+        return ops.compare.compare(np.equal, self, other)
 
     def __ne__(self, other):
-        return _compare(np.not_equal, self, other)
+        return ops.compare.compare(np.not_equal, self, other)
 
     def __lt__(self, other):
-        return _compare(np.less, self, other)
+        return ops.compare.compare(np.less, self, other)
 
     def __le__(self, other):
-        return _compare(np.less_equal, self, other)
+        return ops.compare.compare(np.less_equal, self, other)
 
     def __gt__(self, other):
-        return _compare(np.greater, self, other)
+        return ops.compare.compare(np.greater, self, other)
 
     def __ge__(self, other):
-        return _compare(np.greater_equal, self, other)
+        return ops.compare.compare(np.greater_equal, self, other)
 
     # ------------------------------------------------------------------------------ changes in place
 
@@ -312,7 +419,8 @@ class Tensor(TensorBase):
             raise RuntimeError(
                 f"the result of shape {result._data.shape} does not fit into this tensor of shape {self._data.shape}"
             )
-        if result._requires_grad and self._version[1]:  # the tape knows no way from here to the other view
+        if result._requires_grad and self._version[1] and sys.getrefcount(self._version) > 2:
+            # Somebody else, a view or what backward has saved, still holds these numbers: the tape knows no way there.
             raise RuntimeError(
                 "a tensor that shares its numbers with a view (reshape, slice, …) cannot be changed in place "
                 "while it is recorded; change a clone() of it"
@@ -329,6 +437,16 @@ class Tensor(TensorBase):
             self.node, self._requires_grad = result.node, True
         return self
 
+    def _in_place(self, operation, *arguments, **keywords):
+        """Become operation(self, …), which may have saved self's numbers: while it is recorded it saves a copy."""
+        source = self
+        operands = (self, *arguments)
+        if engine.state.grad_enabled and any(getattr(a, "_requires_grad", False) for a in operands):
+            source = Tensor(self._data.copy())
+            source.node, source._requires_grad = self.node, self._requires_grad
+        result = operation(source, *arguments, **keywords)
+        return NotImplemented if result is NotImplemented else self._become(result)
+
     def __iadd__(self, other):
         return self._become(self + other)
 
@@ -336,27 +454,28 @@ class Tensor(TensorBase):
         return self._become(self - other)
 
     def __imul__(self, other):
-        return self._become(self * other)
+        return self._in_place(ops.mul, other)
 
     def __itruediv__(self, other):
-        return self._become(self / other)
+        return self._in_place(ops.div, other)
+
+    def __ifloordiv__(self, other):
+        return self._in_place(ops.floor_divide, other)
+
+    def __imod__(self, other):
+        return self._in_place(ops.remainder, other)
 
     def __ipow__(self, other):
-        return self._become(self**other)
+        return self._in_place(ops.pow, other)
 
-    def add_(self, other, *, alpha=1):
-        """self += alpha · other."""
-        return self._become(self + other * alpha)
+    def __iand__(self, other):
+        return self._become(self & other)
 
-    def sub_(self, other, *, alpha=1):
-        """self -= alpha · other."""
-        return self._become(self - other * alpha)
+    def __ior__(self, other):
+        return self._become(self | other)
 
-    def mul_(self, other):
-        return self._become(self * other)
-
-    def div_(self, other):
-        return self._become(self / other)
+    def __ixor__(self, other):
+        return self._become(self ^ other)
 
     def copy_(self, other):
         """Take the numbers of `other`, broadcast and converted."""
@@ -370,13 +489,11 @@ class Tensor(TensorBase):
 
     def __setitem__(self, index, value):
         if engine.state.grad_enabled and (self._requires_grad or getattr(value, "_requires_grad", False)):
-            raise RuntimeError(
-                "assigning to a part of a tensor cannot be recorded; build the tensor with cat or stack, or assign "
-                "inside `with no_grad():`"
-            )
+            self._become(ops.index_put(self, index, value))
+            return
         if not self._data.flags.writeable:
             raise RuntimeError("this tensor's array is read-only; change a clone() of it")
-        place = ops.shape.array_index(index)
+        place = ops.index.array_index(index, self._data.shape)
         value = value._data if isinstance(value, TensorBase) else np.asarray(value)
         try:
             self._data[place] = value
@@ -388,9 +505,35 @@ class Tensor(TensorBase):
 
     # ------------------------------------------------------------------------------ dtypes
 
-    def to(self, dtype):
-        """In another dtype; the tensor itself if it has that one already. Another tensor stands for its dtype."""
-        return ops.cast(self, dtype._data.dtype if isinstance(dtype, TensorBase) else dtype)
+    def to(self, *target, dtype=None, device=None, copy=False, non_blocking=False):
+        """In another dtype; the tensor itself if it has that one already. Another tensor stands for its dtype.
+
+        The one device is "cpu"; RuntimeError for another one.
+        """
+        for wanted in (*target, device):
+            if isinstance(wanted, TensorBase):
+                dtype = wanted._data.dtype
+            elif isinstance(wanted, str) and wanted.partition(":")[0] in _DEVICES:
+                if not wanted.startswith("cpu"):
+                    raise RuntimeError(f"there is no device {wanted!r}: tensors are on the CPU")
+            elif wanted is not None and not isinstance(wanted, bool):
+                dtype = wanted
+        result = self if dtype is None else ops.cast(self, dtype)
+        return result.clone() if copy and result is self else result
+
+    def type(self, dtype=None):
+        """`to(dtype)`; without one, PyTorch's name of the type, "torch.FloatTensor"."""
+        if dtype is None:
+            return f"torch.{_TYPE_NAMES.get(self._data.dtype, self._data.dtype.name)}Tensor"
+        return self.to(dtype)
+
+    def type_as(self, other):
+        """In the dtype of `other`."""
+        return self.to(other._data.dtype)
+
+    def cpu(self):
+        """The tensor itself: that is where tensors are."""
+        return self
 
     def float(self):
         return self.to(float32)
@@ -404,29 +547,35 @@ class Tensor(TensorBase):
     def int(self):
         return self.to(int32)
 
+    def byte(self):
+        return self.to(uint8)
+
     def bool(self):
         return self.to(bool_)
 
     # ------------------------------------------------------------------------------ operations as methods
 
-    def view(self, *shape):
-        """`reshape`; the numbers are shared wherever NumPy can."""
-        return ops.reshape(self, *shape)
+    def where(self, condition, other):
+        """self where `condition` is true, else `other`."""
+        return ops.where(condition, self, other)
 
-    def dot(self, other):
-        """Dot product of vectors; the matrix product for matrices, as NumPy has it."""
-        return ops.matmul(self, _as_tensor(other))
 
-    def any(self):
-        return Tensor(np.asarray(self._data.any()))
+def _in_place_form(name, operation):
+    """The method `exp_` of `exp`: the result takes the place of the tensor's numbers."""
 
-    def all(self):
-        return Tensor(np.asarray(self._data.all()))
+    def method(self, *arguments, **keywords):
+        return self._in_place(operation, *arguments, **keywords)
+
+    method.__name__, method.__qualname__ = f"{name}_", f"Tensor.{name}_"
+    method.__doc__ = f"`{name}` in place: the tensor itself takes the result's numbers, and is returned."
+    return method
 
 
 for _family in ops.FAMILIES.values():
     for _name in _family.METHODS:
         setattr(Tensor, _name, getattr(_family, _name))
+    for _name in getattr(_family, "IN_PLACE", ()):
+        setattr(Tensor, _name + "_", _in_place_form(_name, getattr(_family, _name)))
 
 
 class HookHandle:
@@ -456,6 +605,21 @@ def from_numpy(array):
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected a NumPy array, got {type(array).__name__}; use tensor(…)")
     return Tensor(_supported(array))
+
+
+def is_tensor(value):
+    """Whether `value` is a Tensor."""
+    return isinstance(value, TensorBase)
+
+
+def is_floating_point(x):
+    """Whether x holds floating numbers."""
+    return x.is_floating_point()
+
+
+def numel(x):
+    """How many numbers x holds."""
+    return x.numel()
 
 
 def _as_array(data, dtype):
@@ -509,25 +673,26 @@ def _seed(output, gradient, on_tape=False):
     return gradient if on_tape else gradient._data
 
 
-def _compare(compare, x, y):
-    if not isinstance(y, TensorBase | np.ndarray | np.generic | numbers.Number):
-        return NotImplemented
-    try:
-        return Tensor(np.asarray(compare(x._data, y._data if isinstance(y, TensorBase) else y)))
-    except ValueError:
-        raise RuntimeError(f"shapes {x._data.shape} and {np.shape(y)} cannot be compared elementwise") from None
-
-
 def _rebuild(cls, array, requires_grad):
     result = cls.__new__(cls)
     TensorBase.__init__(result, array, requires_grad)
     return result
 
 
+_COMPARISONS = (
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor,
+)  # fmt: skip
+_SAME_NAME = (
+    "exp", "log", "sqrt", "tanh", "exp2", "expm1", "log2", "log10", "log1p", "reciprocal", "square", "sin", "cos",
+    "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "arctan2", "hypot",
+    "deg2rad", "rad2deg", "floor", "ceil", "trunc", "sign", "floor_divide", "remainder", "fmod", "maximum", "minimum",
+    "fmax", "fmin", "isnan", "isinf", "isfinite", "logical_and", "logical_or", "logical_xor", "logical_not",
+    "signbit", "logaddexp", "logaddexp2", "absolute", "negative", "float_power", "positive",
+)  # fmt: skip
 _UFUNCS = {
     np.add: ops.add, np.subtract: ops.sub, np.multiply: ops.mul, np.divide: ops.div, np.power: ops.pow,
-    np.matmul: lambda x, y: ops.matmul(_as_tensor(x), _as_tensor(y)), np.negative: ops.neg, np.exp: ops.exp,
-    np.log: ops.log, np.maximum: ops.maximum, np.minimum: ops.minimum, np.sqrt: ops.sqrt, np.absolute: ops.abs, np.tanh: ops.tanh,
-    np.equal: lambda x, y: y == x, np.not_equal: lambda x, y: y != x, np.less: lambda x, y: y > x,
-    np.less_equal: lambda x, y: y >= x, np.greater: lambda x, y: y < x, np.greater_equal: lambda x, y: y <= x,
+    np.matmul: lambda x, y: ops.matmul(_as_tensor(x), _as_tensor(y)), np.invert: ops.bitwise_not,
+    np.rint: ops.round, **{getattr(np, name): getattr(ops, name) for name in _SAME_NAME},
+    **{ufunc: (lambda x, y, ufunc=ufunc: ops.compare.compare(ufunc, x, y)) for ufunc in _COMPARISONS},
 }  # fmt: skip

@@ -81,7 +81,7 @@ def test_step(name):
     row |= {f"{side}_fastest_ms": round(1e3 * min(t), 3) for side, t in times.items()}
     if "torch" in times:
         ratios = [a / b for a, b in zip(times["ours"], times["torch"], strict=True)]
-        low, middle, high = np.percentile(ratios, [25, 50, 75])
+        low, middle, high = np.percentile(ratios, [25, 50, 75]).tolist()
         row |= {"ratio": round(middle, 3), "ratio_quartiles": [round(low, 3), round(high, 3)]}
     print(f"\n{name}: {row}")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}

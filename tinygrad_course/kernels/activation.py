@@ -37,7 +37,7 @@ def _exp32(x):
     tail = n < -100
     bits = np.float32(p).view(np.int32) + ((n + np.int32(24) if tail else n) << 23)
     y = np.int32(bits).view(np.float32) * (np.float32(2**-24) if tail else np.float32(1.0))
-    return x if x != x else (np.float32(np.inf) if x > np.float32(88.72284) else y)
+    return x if x != x else (np.float32(np.inf) if x > np.float32(88.72283) else y)
 
 
 @inner
@@ -119,7 +119,7 @@ def _relu_backward_parallel(dy, y, dx):
 
 
 def tanh(x):
-    """y = tanh(x), any shape. NumPy's own loop is vectorized and as fast as memory."""
+    """y = tanh(x), any shape. NumPy's own loop is vectorized: our polynomial on two threads is no faster."""
     return np.tanh(x)
 
 

@@ -21,9 +21,10 @@ import math
 import threading
 
 import numpy as np
+
 from tinygrad_course.kernels import conv_plan
 from tinygrad_course.kernels.conv_pack import pack, pack_weights, unpack
-from tinygrad_course.kernels.conv_plan import SLACK, ceil_div
+from tinygrad_course.kernels.conv_plan import SLACK, Job, Packing, Tables, ceil_div
 from tinygrad_course.kernels.jit import inner, kernel, num_threads, prange
 from tinygrad_course.kernels.tile import (
     DOTS_ROWS,
@@ -110,6 +111,7 @@ def correlate_bands(begin, end, image, weights, bias, packing, job, tables, y, s
 @kernel(parallel=True)
 def correlate(image, w, weights, bias, packing, job, tables, y, scratch):
     """y = bias + `image` correlated with w. Working room: `weights`, and a row of `scratch` a thread."""
+    packing, job, tables = Packing(*packing), Job(*job), Tables(*tables)  # Numba takes plain tuples in faster
     pack_weights(w, job, tables, weights)
     threads, bands = scratch.shape[0], image.shape[0] * job.bands
     for thread in prange(threads):
@@ -188,6 +190,7 @@ def weight_gradient(
     dy, x, packing, phases, dy_packing, dy_phases, job, shifts, together, shares, dw, scratch
 ):
     """dw (O, taps); `shares`, of zeros, and `scratch` have a row a thread."""
+    packing, dy_packing, job = Packing(*packing), Packing(*dy_packing), Job(*job)
     threads, bands = scratch.shape[0], x.shape[0] * job.bands
     for thread in prange(threads):
         begin, end = thread * bands // threads, (thread + 1) * bands // threads
@@ -233,7 +236,8 @@ def _correlate(image, w, bias, plan, y):
         weights = _scratch("weights", 1, job.groups * job.taps * job.blocks * job.rows, y.dtype)[0]
         room = packing.numbers + SLACK + job.rows * (job.band * packing.row_stride + SLACK)
         scratch = _scratch("packed", num_threads(), room, y.dtype)
-        correlate(image, w.reshape(-1), weights, bias, packing, job, plan.tables, y, scratch)
+        packing, job, tables = tuple(packing), tuple(job), tuple(plan.tables)
+        correlate(image, w.reshape(-1), weights, bias, packing, job, tables, y, scratch)
     return y
 
 
@@ -260,7 +264,10 @@ def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
     shares = np.zeros((threads, groups * job.blocks * len(plan.shifts) // DOTS_VECTORS * DOTS_SLOT), x.dtype)
     room = plan.together * (job.blocks * job.rows * plan.dy_packing.plane + plan.packing.numbers) + 2 * SLACK
     scratch = _scratch("packed", threads, room, x.dtype)
-    weight_gradient(dy, x, *plan, shares, dw.reshape(w_shape[0], -1), scratch)
+    weight_gradient(
+        dy, x, tuple(plan.packing), plan.phases, tuple(plan.dy_packing), plan.dy_phases, tuple(plan.job),
+        plan.shifts, plan.together, shares, dw.reshape(w_shape[0], -1), scratch,
+    )  # fmt: skip
     with np.errstate(all="ignore"):
         finite = math.isfinite(dw.sum())
     return dw if finite else _weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups)

@@ -17,6 +17,7 @@ import functools
 import typing
 
 import numpy as np
+
 from tinygrad_course.kernels.tile import DOTS_ROWS, DOTS_VECTORS, OUTER_ROWS
 
 FIRST_CACHE = 1 << 12  # numbers that surely stay in a processor's first-level cache,

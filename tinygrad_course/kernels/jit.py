@@ -25,6 +25,7 @@ import numba
 
 prange = numba.prange
 
+_IMPORT = r"^from (?:tinygrad_course\.kernels)?\.(\w*) import ([\w, ]*)"  # of a sibling
 _OPTIONS = dict(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
@@ -52,7 +53,7 @@ def sources(family):
             continue
         found[name] = path.read_bytes()
         text = found[name].decode()
-        for sibling, names in re.findall(r"^from (?:tinygrad_course\.kernels)?\.(\w*) import ([\w, ]*)", text, re.MULTILINE):
+        for sibling, names in re.findall(_IMPORT, text, re.MULTILINE):
             waiting += [sibling] if sibling else re.findall(r"\w+", names)
     return found
 

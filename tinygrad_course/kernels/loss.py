@@ -16,7 +16,7 @@ TOGETHER = 1024  # logits taken together where S = 1
 
 @inner
 def _greatest(row):
-    """The maximum, NaN left out (it comes back in the sum); four at a time, for each waits for the one before."""
+    """The maximum, NaN left out (it comes back in the sum). Four chains, for each step waits for the last."""
     a = b = c = d = row.dtype.type(-np.inf)
     whole = row.size // 4 * 4
     for i in range(0, whole, 4):
@@ -132,17 +132,22 @@ def _forward_parallel(x, target, weight, ignore_index, smoothing, losses, log_no
         _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, np.int64(task))
 
 
+def _small(x):
+    """Whether to take one thread: for little work, and for float64, which is for gradient checks."""
+    return x.size < SERIAL_BELOW or x.itemsize > 4
+
+
 def cross_entropy_forward(logits, target, weight, ignore_index, label_smoothing):
     """(losses, log_normalizer), each (N, S), of logits (N, C, S), target int64 (N, S), weight (C,) or None.
 
     log_normalizer = log Σ_c exp(logits_c), always float64: float32 would round 10⁴ + log Σ to 3 decimals.
     With −log p_c = log_normalizer − logits_c, t the target and ε = label_smoothing:
-    losses = (1 − ε) · weight_t · (−log p_t) + ε / C · Σ_c weight_c · (−log p_c), and 0 where t = ignore_index.
+    losses = (1 − ε) · weight_t · (−log p_t) + ε / C · Σ_c weight_c · (−log p_c); 0 where t = ignore_index.
     """
     N, C, S = logits.shape
     losses, log_normalizer = np.zeros((N, S), logits.dtype), np.empty((N, S))
     if logits.size:
-        loop = _forward_serial if logits.size < SERIAL_BELOW else _forward_parallel
+        loop = _forward_serial if _small(logits) else _forward_parallel
         weight = np.empty(0, logits.dtype) if weight is None else weight
         loop(logits, target, weight, int(ignore_index), float(label_smoothing), losses, log_normalizer)
     return losses, log_normalizer
@@ -216,14 +221,14 @@ def _backward_parallel(scale, x, target, log_normalizer, weight, weight_sum, ign
 
 
 def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore_index, label_smoothing):
-    """dlogits (N, C, S), scale (N, S) being the gradient with respect to the losses; the others as in forward.
+    """dlogits (N, C, S), where scale (N, S) is the gradient arriving at the losses; the rest as in forward.
 
     dlogits_c = scale · (p_c · (b + k · Σweight) − b · [c = t] − k · weight_c), with b = (1 − ε) · weight_t,
     k = ε / C; scale counts as 0 where t = ignore_index.
     """
     dlogits = np.empty_like(logits)
     if logits.size:
-        loop = _backward_serial if logits.size < SERIAL_BELOW else _backward_parallel
+        loop = _backward_serial if _small(logits) else _backward_parallel
         if weight is None:
             weight, weight_sum = np.empty(0, logits.dtype), float(logits.shape[1])
         else:

@@ -1,8 +1,8 @@
 """Batch normalization: y = weight · (x − mean) · inverse_std + bias, channel by channel.
 
-x is (N, C, S), S the product of the spatial sizes. Each iteration of a parallel loop owns some channels. Where
-S is large the innermost loops run along one channel's S numbers; where it is small (1 after a linear layer),
-along a sample's row of channels, C · S columns with a sum each.
+x is (N, C, S), S the product of the spatial sizes. Each iteration of a parallel loop owns some channels.
+Where S is large the innermost loops run along one channel's S numbers; where it is small (1 after a linear
+layer), along a sample's row of channels, which is C · S columns with a sum each.
 Sums are in float64: the float32 sum of 10⁵ squares, or the variance of 10⁴ ± 1, would lose half its digits.
 """
 
@@ -17,67 +17,266 @@ RUN = 1024  # numbers that backward adds up in x's own type, before their sum jo
 
 
 @inner
-def _statistics(x, first, last, shift, total, square):
-    """total = Σ(x − shift), square = Σ(x − shift)² of channels first to last.
+def _statistics(x, S, first, shift, total, square):
+    """total = Σ(x − shift), square = Σ(x − shift)² of the channels from `first` on.
 
     The shift, a number of the channel, keeps the variance's digits where the mean is far from 0.
     """
-    N, C, S = x.shape
     if S <= SMALL:
-        columns, shifts = x.reshape(N, C * S), np.repeat(shift, S)
-        totals, squares = np.zeros(shifts.size), np.zeros(shifts.size)
-        for n in range(N):
-            row = columns[n, first * S : last * S]
-            for j in range(row.size):
+        width = total.size * S
+        sums = np.zeros((2, width))
+        shifts = _columns(shift, S)
+        for n in range(x.shape[0]):
+            row = x[n, first * S :]
+            for j in range(width):
                 d = np.float64(row[j]) - shifts[j]
-                totals[j] += d
-                squares[j] += d * d
-        _fold(totals, S, total)
-        _fold(squares, S, square)
+                sums[0, j] += d
+                sums[1, j] += d * d
+        for j in range(width):
+            total[j // S] += sums[0, j]
+            square[j // S] += sums[1, j]
         return
-    for i in range(last - first):
-        t = 0.0
-        q = 0.0
-        for n in range(N):
-            run = x[n, first + i]
+    for i in range(total.size):
+        for n in range(x.shape[0]):
+            run = x[n, (first + i) * S :]
+            t = 0.0
+            q = 0.0
             for s in range(S):
                 d = np.float64(run[s]) - shift[i]
                 t += d
                 q += d * d
-        total[i] = t
-        square[i] = q
+            total[i] += t
+            square[i] += q
 
 
 @inner
-def _fold(columns, S, total):
-    """total[i] = the sum of a channel's S columns."""
-    for i in range(total.size):
-        total[i] = 0
-        for s in range(S):
-            total[i] += columns[i * S + s]
+def _columns(channels, S):
+    """Each channel's number, S times."""
+    columns = np.empty(channels.size * S, channels.dtype)
+    for j in range(columns.size):
+        columns[j] = channels[j // S]
+    return columns
 
 
 @inner
-def _affine(dy, x, y, first, last, a, b, k, center):
-    """y = a · dy + (b · (x − center) + k), of channels first to last; all but dy, x, y are (last − first,).
-
-    Forward has no dy, which a one-element array says.
-    """
-    N, C, S = x.shape
+def _affine(x, y, S, first, center, scale, offset):
+    """y = (x − center) · scale + offset, of the channels from `first` on."""
     if S <= SMALL:
-        columns, results, gradients = x.reshape(N, C * S), y.reshape(N, C * S), dy.reshape(len(dy), -1)
-        a, b, k, center = np.repeat(a, S), np.repeat(b, S), np.repeat(k, S), np.repeat(center, S)
-        for n in range(N):
-            row, result = columns[n, first * S : last * S], results[n, first * S : last * S]
-            if dy.size == x.size:
-                gradient = gradients[n, first * S : last * S]
-                for j in range(row.size):
-                    result[j] = a[j] * gradient[j] + (b[j] * (row[j] - center[j]) + k[j])
-            else:
-                for j in range(row.size):
-                    result[j] = b[j] * (row[j] - center[j]) + k[j]
+        m, a, b = _columns(center, S), _columns(scale, S), _columns(offset, S)
+        for n in range(x.shape[0]):
+            row, result = x[n, first * S :], y[n, first * S :]
+            for j in range(m.size):
+                result[j] = (row[j] - m[j]) * a[j] + b[j]
         return
-    for n in range(N):
-        for i in range(last - first):
-            run, result = x[n, first + i], y[n, first + i]
-            a_i, b_i, k_i, m = a[i], b[i], k[i], center[i]
+    for n in range(x.shape[0]):
+        for i in range(center.size):
+            run, result = x[n, (first + i) * S :], y[n, (first + i) * S :]
+            m_i, a_i, b_i = center[i], scale[i], offset[i]
+            for s in range(S):
+                result[s] = (run[s] - m_i) * a_i + b_i
+
+
+@inner
+def _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, first, last):
+    """Channels first to last; batch: take the statistics from x, not from `mean` and `inverse_std`."""
+    real = x.dtype.type
+    count = x.shape[0] * S
+    width = last - first
+    shift, total, square = np.empty(width), np.zeros(width), np.zeros(width)
+    center, scale, offset = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
+    if batch:
+        for i in range(width):
+            shift[i] = np.float64(x[0, (first + i) * S])
+        _statistics(x, S, first, shift, total, square)
+    for i in range(width):
+        c = first + i
+        residue = 0.0  # what rounding takes from the mean
+        if batch:
+            shifted = total[i] / count
+            v = square[i] / count - shifted * shifted
+            v = 0.0 if v < 0.0 else v
+            mean[c] = real(shift[i] + shifted)
+            variance[c] = real(v)
+            inverse_std[c] = real(1.0 / np.sqrt(v + eps))
+            residue = shift[i] + shifted - np.float64(mean[c])
+        center[i] = mean[c]
+        scale[i] = inverse_std[c] * (weight[c] if weight.size else real(1))
+        offset[i] = (bias[c] if bias.size else real(0)) - real(residue * np.float64(scale[i]))
+    _affine(x, y, S, first, center, scale, offset)
+
+
+@inner
+def _owned(S):
+    """How many channels an iteration owns."""
+    return max(1, COLUMNS // S) if S <= SMALL else 1
+
+
+@kernel
+def _forward_serial(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
+    _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, np.int64(0), mean.size)
+
+
+@kernel(parallel=True)
+def _forward_parallel(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
+    C, own = mean.size, _owned(S)
+    for block in prange((C + own - 1) // own):
+        first = np.int64(block) * own
+        last = min(first + own, C)
+        _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, first, last)
+
+
+def _normalize(x, weight, bias, eps, batch, mean, variance, inverse_std):
+    """Either loop, on x as N rows of C · S columns."""
+    y = np.empty_like(x)
+    loop = _forward_serial if _small(x) else _forward_parallel
+    loop(
+        x.reshape(len(x), -1), y.reshape(len(x), -1), x.shape[2], _given(weight, x), _given(bias, x),
+        float(eps), batch, mean, variance, inverse_std,
+    )  # fmt: skip
+    return y
+
+
+def batch_norm_forward(x, weight, bias, eps):
+    """(y, mean, variance, inverse_std) of x (N, C, S), normalized with its own statistics over N and S.
+
+    variance = Σ(x − mean)² / (N·S), the biased one; inverse_std = 1 / √(variance + eps); each (C,), in x's
+    type. weight and bias are (C,), or None for 1 and 0. The statistics of an empty x are NaN.
+    """
+    C = x.shape[1]
+    if x.size == 0:
+        return np.empty_like(x), *np.full((3, C), np.nan, x.dtype)
+    mean, variance, inverse_std = np.empty(C, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
+    y = _normalize(x, weight, bias, eps, True, mean, variance, inverse_std)
+    return y, mean, variance, inverse_std
+
+
+def normalize_with(x, weight, bias, mean, inverse_std):
+    """y = weight · (x − mean) · inverse_std + bias of x (N, C, S), with the (C,) statistics given."""
+    if x.size == 0:
+        return np.empty_like(x)
+    return _normalize(x, weight, bias, 0.0, False, mean, mean, inverse_std)
+
+
+def _small(x):
+    """Whether to take one thread: for little work, and for float64, which is for gradient checks."""
+    return x.size < SERIAL_BELOW or x.itemsize > 4
+
+
+def _given(parameter, x):
+    """A kernel knows no None (it would compile once more for it): an empty array says the same."""
+    return np.empty(0, x.dtype) if parameter is None else parameter
+
+
+@inner
+def _products(dy, x, S, first, center, total, product):
+    """total = Σdy, product = Σ dy · (x − center), of the channels from `first` on."""
+    if S <= SMALL:
+        width = total.size * S
+        sums = np.zeros((2, width))
+        centers = _columns(center, S)
+        for n in range(x.shape[0]):
+            row, gradient = x[n, first * S :], dy[n, first * S :]
+            for j in range(width):
+                g = np.float64(gradient[j])
+                sums[0, j] += g
+                sums[1, j] += g * np.float64(row[j] - centers[j])
+        for j in range(width):
+            total[j // S] += sums[0, j]
+            product[j // S] += sums[1, j]
+        return
+    for i in range(total.size):
+        m = center[i]
+        for n in range(x.shape[0]):
+            for start in range(0, S, RUN):
+                at = (first + i) * S + start
+                run, gradient = x[n, at:], dy[n, at:]
+                t = x.dtype.type(0)
+                p = x.dtype.type(0)
+                for s in range(min(RUN, S - start)):
+                    t += gradient[s]
+                    p += gradient[s] * (run[s] - m)
+                total[i] += np.float64(t)
+                product[i] += np.float64(p)
+
+
+@inner
+def _combine(dy, x, dx, S, first, a, b, k, center):
+    """dx = a · dy + b · (x − center) + k, of the channels from `first` on."""
+    if S <= SMALL:
+        a_j, b_j, k_j, m_j = _columns(a, S), _columns(b, S), _columns(k, S), _columns(center, S)
+        for n in range(x.shape[0]):
+            row, gradient, result = x[n, first * S :], dy[n, first * S :], dx[n, first * S :]
+            for j in range(a_j.size):
+                result[j] = a_j[j] * gradient[j] + (b_j[j] * (row[j] - m_j[j]) + k_j[j])
+        return
+    for n in range(x.shape[0]):
+        for i in range(a.size):
+            at = (first + i) * S
+            run, gradient, result = x[n, at:], dy[n, at:], dx[n, at:]
+            a_i, b_i, k_i, m_i = a[i], b[i], k[i], center[i]
+            for s in range(S):
+                result[s] = a_i * gradient[s] + (b_i * (run[s] - m_i) + k_i)
+
+
+@inner
+def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, first, last):
+    """Channels first to last; batch: mean and inverse_std depend on x."""
+    real = x.dtype.type
+    count = x.shape[0] * S
+    width = last - first
+    total, product = np.zeros(width), np.zeros(width)
+    a, b, k = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
+    center = np.empty(width, x.dtype)
+    for i in range(width):
+        center[i] = mean[first + i]
+    _products(dy, x, S, first, center, total, product)
+    for i in range(width):
+        c = first + i
+        r = np.float64(inverse_std[c])
+        w = r * np.float64(weight[c]) if weight.size else r
+        dbias[c] = real(total[i])
+        dweight[c] = real(product[i] * r)
+        a[i] = real(w)
+        b[i] = real(-w * r * r * product[i] / count if batch else 0.0)
+        k[i] = real(-w * total[i] / count if batch else 0.0)
+    _combine(dy, x, dx, S, first, a, b, k, center)
+
+
+@kernel
+def _backward_serial(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
+    _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, np.int64(0), mean.size)
+
+
+@kernel(parallel=True)
+def _backward_parallel(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
+    C, own = mean.size, _owned(S)
+    for block in prange((C + own - 1) // own):
+        first = np.int64(block) * own
+        last = min(first + own, C)
+        _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, first, last)
+
+
+def _gradients(dy, x, weight, mean, inverse_std, batch):
+    dx = np.empty_like(x)
+    dweight, dbias = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+    if x.size:
+        loop = _backward_serial if _small(x) else _backward_parallel
+        loop(
+            *(array.reshape(len(x), -1) for array in (dy, x, dx)), x.shape[2], _given(weight, x),
+            mean, inverse_std, batch, dweight, dbias,
+        )  # fmt: skip
+    return dx, dweight, dbias
+
+
+def batch_norm_backward(dy, x, weight, mean, inverse_std):
+    """(dx, dweight, dbias) of `batch_norm_forward`; dy, x, dx (N, C, S), the others (C,).
+
+    With x̂ = (x − mean) · inverse_std: dbias = Σdy, dweight = Σ dy·x̂, and
+    dx = weight · inverse_std · (dy − mean(dy) − x̂ · mean(dy·x̂)). dweight and dbias come also without weight.
+    """
+    return _gradients(dy, x, weight, mean, inverse_std, True)
+
+
+def normalize_with_backward(dy, x, weight, mean, inverse_std):
+    """(dx, dweight, dbias) of `normalize_with`; its statistics being constant, dx = weight · inverse_std · dy."""
+    return _gradients(dy, x, weight, mean, inverse_std, False)

@@ -42,9 +42,7 @@ def _sgd_parallel(param, grad, velocity, lr, momentum, dampening, weight_decay, 
         )  # fmt: skip
 
 
-def sgd_step(
-    param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first
-):
+def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
     """param ← param − lr · d, in place, all arrays of one shape.
 
     g = ±grad + weight_decay · param; velocity = g at the first step, then momentum · velocity +
@@ -53,9 +51,9 @@ def sgd_step(
     """
     loop = _sgd_serial if param.size < SERIAL_BELOW else _sgd_parallel
     loop(
-        param.reshape(-1),
-        grad.reshape(-1),
-        (grad if velocity is None else velocity).reshape(-1),
+        param.ravel(),
+        grad.ravel(),
+        (grad if velocity is None else velocity).ravel(),
         float(lr),
         float(momentum) if velocity is not None else 0.0,
         float(dampening),
@@ -111,7 +109,7 @@ def adam_step(
 
     m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²,
     param ← param − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps).
-    weight_decay adds weight_decay · param to g; decoupled, it shrinks param by (1 − lr · weight_decay) instead.
+    weight_decay adds weight_decay · param to g; decoupled, it scales param by 1 − lr · weight_decay instead.
     AMSGrad: max_exp_avg_sq (else None) keeps the largest v, which takes v's place in the root.
     """
     step, lr, weight_decay = float(step), float(lr), float(weight_decay)
@@ -126,11 +124,11 @@ def adam_step(
     )
     loop = _adam_serial if param.size < SERIAL_BELOW else _adam_parallel
     loop(
-        param.reshape(-1),
-        grad.reshape(-1),
-        exp_avg.reshape(-1),
-        exp_avg_sq.reshape(-1),
-        (exp_avg_sq if max_exp_avg_sq is None else max_exp_avg_sq).reshape(-1),
+        param.ravel(),
+        grad.ravel(),
+        exp_avg.ravel(),
+        exp_avg_sq.ravel(),
+        (exp_avg_sq if max_exp_avg_sq is None else max_exp_avg_sq).ravel(),
         numbers,
         max_exp_avg_sq is not None,
         bool(decoupled),

@@ -1,4 +1,4 @@
-"""Max and average pooling over the planes of x (N, C, H, W). Each iteration of a parallel loop owns some planes.
+"""Max and average pooling over the planes of x (N, C, H, W). A parallel iteration owns some planes.
 
 A window is pooled along its height first, then along its width:
 1. Row h of `rows` pools the rows of x below output row h, all W columns at once. `rows` has padding, and is
@@ -24,7 +24,7 @@ def _inside(start, stride, size, count):
 
 @inner
 def _larger(value, place, best, best_place):
-    """Whether value wins: if greater; if equal and earlier in scan order; if NaN, over numbers and earlier NaN.
+    """Whether value wins: greater; or equal and earlier in scan order; or NaN, over numbers and earlier NaN.
 
     The places are compared without their sign: −1, the place of padding, comes last.
     """
@@ -111,14 +111,14 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
 
     kernel, stride, padding, dilation, output_size are pairs (height, width). Outside x lies −inf: windows may
     overhang on each side. index (int32) is the maximum's place in the plane, row · W + column: the first in
-    scan order where several are equal; NaN is greater than all, the last NaN counting, as in PyTorch. A window
-    with no tap inside gives −inf and −1.
+    scan order where several are equal; NaN is greater than all, the last NaN counting, as in PyTorch.
+    A window with no tap inside gives −inf and −1.
     """
     N, C, H, W = x.shape
     y = np.empty((N, C, *output_size), x.dtype)
     index = np.empty(y.shape, np.int32)
     if y.size:
-        loop = _max_serial if x.size < SERIAL_BELOW else _max_parallel
+        loop = _max_serial if _small(x) else _max_parallel
         loop(
             x.reshape(N * C, H, W), y.reshape(N * C, -1), index.reshape(N * C, -1), _pair(output_size),
             _pair(kernel), _pair(stride), _pair(padding), _pair(dilation), _block(N * C),
@@ -126,12 +126,17 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
     return y, index
 
 
+def _small(x):
+    """Whether to take one thread: for little work, and for float64, which is for gradient checks."""
+    return x.size < SERIAL_BELOW or x.itemsize > 4
+
+
 def _pair(numbers):
     return int(numbers[0]), int(numbers[1])
 
 
 def _block(planes):
-    """Planes an iteration of a parallel loop owns: enough to be worth its buffers, few enough to share out."""
+    """Planes an iteration of a parallel loop owns: worth their buffers, yet enough iterations for all."""
     return max(1, min(16, planes // 8))
 
 
@@ -161,7 +166,7 @@ def max_pool2d_backward(dy, index, x_shape):
     if dy.size == 0:
         return np.zeros(x_shape, dy.dtype)
     dx = np.empty((N * C, H * W), dy.dtype)
-    loop = _scatter_serial if dx.size < SERIAL_BELOW else _scatter_parallel
+    loop = _scatter_serial if _small(dx) else _scatter_parallel
     loop(dy.reshape(N * C, -1), index.reshape(N * C, -1), dx)
     return dx.reshape(x_shape)
 
@@ -257,12 +262,14 @@ def _average_serial(x, y, output_size, kernel_size, stride, padding, include, ov
 def _average_parallel(x, y, output_size, kernel_size, stride, padding, include, override, backward, block):
     for b in prange((x.shape[0] + block - 1) // block):
         own = slice(b * block, (b + 1) * block)
-        _average_planes(x[own], y[own], output_size, kernel_size, stride, padding, include, override, backward)
+        _average_planes(
+            x[own], y[own], output_size, kernel_size, stride, padding, include, override, backward
+        )
 
 
 def _average(x, y, kernel_size, stride, padding, count_include_pad, divisor_override, backward):
     N, C, H, W = x.shape
-    loop = _average_serial if x.size < SERIAL_BELOW else _average_parallel
+    loop = _average_serial if _small(x) else _average_parallel
     loop(
         x.reshape(N * C, H, W), y.reshape(N * C, -1), y.shape[2:], _pair(kernel_size), _pair(stride),
         _pair(padding), bool(count_include_pad), int(divisor_override or 0), backward, _block(N * C),

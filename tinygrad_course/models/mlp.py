@@ -34,7 +34,8 @@ class DeepMLP(nn.Module):
         branch_scale = count**-0.5 if residual and not batch_norm else 1.0
         self.flatten = nn.Flatten()
         self.stem = nn.Linear(inputs, width, bias=False)
-        self.blocks = nn.Sequential(*[Block(width, residual, batch_norm, activation, branch_scale) for _ in range(count)])
+        blocks = [Block(width, residual, batch_norm, activation, branch_scale) for _ in range(count)]
+        self.blocks = nn.Sequential(*blocks)
         self.norm = _norm(width, batch_norm)
         self.act = ACTIVATIONS[activation]()
         self.head = nn.Linear(width, classes)

@@ -1,18 +1,42 @@
 """Floor 4: layers and networks, by PyTorch's names."""
 
-from . import functional, init
-from .activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from .container import ModuleList, Residual, Sequential
-from .conv import Conv2d
+from . import functional, init, loss, utils
+from .activation import LogSoftmax, ReLU, ReLU6, Sigmoid, Softmax, Tanh
+from .container import ModuleDict, ModuleList, Residual, Sequential
+from .conv import Conv1d, Conv2d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d
+from .dropout import Dropout
 from .linear import Linear
-from .loss import CrossEntropyLoss, L1Loss, MSELoss
-from .module import Module, Parameter
+from .loss import *
+from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d
-from .pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from .shape import Flatten, Identity
+from .parameter import Parameter, meta
+from .parameter_container import ParameterDict, ParameterList
+from .penalty import elastic_net_penalty, l1_penalty, l2_penalty, soft_threshold_
+from .pool import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    LPPool1d,
+    LPPool2d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+)
+from .shape import Flatten, Identity, Unflatten
+from .upsample import Fold, PixelShuffle, PixelUnshuffle, Unfold, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Flatten",
-    "Identity", "L1Loss", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "ModuleList", "Parameter", "ReLU",
-    "Residual", "Sequential", "Sigmoid", "Softmax", "Tanh", "functional", "init",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
+    "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Flatten",
+    "Fold", "Identity", "LPPool1d", "LPPool2d", "Linear", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxUnpool1d",
+    "MaxUnpool2d", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList",
+    "PixelShuffle", "PixelUnshuffle", "ReLU", "ReLU6", "Residual", "Sequential", "Sigmoid", "Softmax", "Tanh",
+    "Unflatten", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "elastic_net_penalty",
+    "functional", "init", "l1_penalty", "l2_penalty", "meta", "soft_threshold_", "utils",
+    *loss.__all__,
 ]  # fmt: skip

@@ -18,6 +18,13 @@ class ReLU(Module):
         return "inplace=True" if self.inplace else ""
 
 
+class ReLU6(ReLU):
+    """y = min(max(x, 0), 6): bounded, so that few bits do for it (MobileNet)."""
+
+    def forward(self, x):
+        return ops.relu6(x)
+
+
 class Tanh(Module):
     """y = tanh x."""
 

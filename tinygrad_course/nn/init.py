@@ -4,12 +4,14 @@ With Var W = c / fan_in the signal's mean square changes by c E[φ(z)²]/E[z²] 
 linear net (Xavier), c = 2 in a ReLU net (He), and every other c makes it vanish or explode with depth.
 """
 
+import functools
 import math
 import warnings
 
 import numpy as np
 
 from ..generator import default_generator
+from .parameter import is_meta
 
 
 def calculate_gain(nonlinearity, param=None):
@@ -121,3 +123,18 @@ def _fill(tensor, numbers):
     tensor._data[...] = numbers
     tensor._changed_in_place()
     return tensor
+
+
+def _unless_meta(initializer):
+    """The initializer, which passes by a meta parameter: that has no memory for numbers."""
+
+    @functools.wraps(initializer)
+    def initialize(tensor, *arguments, **keywords):
+        return tensor if is_meta(tensor) else initializer(tensor, *arguments, **keywords)
+
+    return initialize
+
+
+for _name, _function in list(globals().items()):  # all that end in an underscore change their tensor
+    if _name.endswith("_") and not _name.startswith("_"):
+        globals()[_name] = _unless_meta(_function)

@@ -26,3 +26,20 @@ class Identity(Module):
 
     def forward(self, x):
         return x
+
+
+class Unflatten(Module):
+    """(N, C·H·W) -> (N, C, H, W): dimension `dim` becomes several of the sizes `unflattened_size`; one may be -1."""
+
+    def __init__(self, dim, unflattened_size):
+        super().__init__()
+        if not isinstance(unflattened_size, tuple | list) or not all(isinstance(s, int) for s in unflattened_size):
+            raise TypeError(f"Unflatten: unflattened_size must be a tuple of ints, got {unflattened_size!r}")
+        self.dim, self.unflattened_size = dim, unflattened_size
+
+    def forward(self, x):
+        dim = range(x.ndim)[self.dim]
+        return ops.reshape(x, *x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])
+
+    def extra_repr(self):
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -7,9 +7,11 @@ from ..engine import Function
 from ..kernels import activation as kernels
 from .convert import DEFAULT_FLOAT, cast, contiguous, expect_tensor
 from .reduce import normalize_dims
+from .select import choose
 
-__all__ = ["log_softmax", "relu", "sigmoid", "softmax", "tanh"]
-METHODS = __all__  # of Tensor
+__all__ = ["log_softmax", "relu", "relu6", "sigmoid", "softmax", "tanh"]
+METHODS = [name for name in __all__ if name != "relu6"]  # of Tensor
+IN_PLACE = ["relu", "tanh", "sigmoid"]
 
 
 class ReLU(Function):
@@ -27,6 +29,24 @@ class ReLU(Function):
         (y,) = self.saved
         return kernels.relu_backward(contiguous(dy), y)
 
+    def backward_on_tape(self, dy):
+        return choose(engine._array(self.saved[0]) > 0, dy, 0)
+
+
+class ReLU6(Function):
+    """y = min(max(x, 0), 6);  ∂y/∂x = 1 where 0 < x < 6, else 0 (0 at both kinks)."""
+
+    __slots__ = ()
+    name = "relu6"
+
+    def forward(self, x):
+        self.saved = ((x > 0) & (x < 6) | np.isnan(x),)
+        return np.minimum(np.maximum(x, 0), 6)
+
+    def backward(self, dy):
+        (passes,) = self.saved
+        return dy * passes
+
 
 class Tanh(Function):
     """y = tanh x;  ∂y/∂x = 1 - y²."""
@@ -42,6 +62,10 @@ class Tanh(Function):
         (y,) = self.saved
         return kernels.tanh_backward(contiguous(dy), y)
 
+    def backward_on_tape(self, dy):
+        (y,) = self.saved_tensors()
+        return dy * (1 - y * y)
+
 
 class Sigmoid(Function):
     """y = 1 / (1 + e^-x);  ∂y/∂x = y (1 - y)."""
@@ -56,6 +80,10 @@ class Sigmoid(Function):
     def backward(self, dy):
         (y,) = self.saved
         return kernels.sigmoid_backward(contiguous(dy), y)
+
+    def backward_on_tape(self, dy):
+        (y,) = self.saved_tensors()
+        return dy * ((1 - y) * y)
 
 
 class Softmax(Function):
@@ -107,6 +135,12 @@ def relu(x):
     if x._data.dtype.kind in "iu":
         return engine._tensor_class(np.maximum(x._data, 0))
     return ReLU()(_floating(x, "relu"))
+
+
+def relu6(x):
+    """min(max(x, 0), 6)."""
+    expect_tensor(x, "relu6")
+    return ReLU6()(x)
 
 
 def tanh(x):

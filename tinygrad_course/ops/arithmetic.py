@@ -1,4 +1,4 @@
-"""Elementwise arithmetic with broadcasting.
+"""Elementwise arithmetic with broadcasting. Division is in division.py.
 
 Each class is one formula: forward, and the derivative that backward multiplies into dz = ∂L/∂z. The functions
 below them take tensors, NumPy arrays and Python numbers on either side.
@@ -6,11 +6,17 @@ below them take tensors, NumPy arrays and Python numbers on either side.
 
 import numpy as np
 
-from ..engine import Function, where
+from ..engine import Function, TensorBase, where
 from . import convert
+from .division import div
+from .select import choose
 
-__all__ = ["abs", "add", "div", "exp", "log", "maximum", "minimum", "mul", "neg", "pow", "sqrt", "sub"]
-METHODS = __all__  # of Tensor
+__all__ = [
+    "add", "sub", "subtract", "rsub", "mul", "multiply", "pow", "float_power", "neg", "negative", "positive", "abs",
+    "absolute", "exp", "log", "sqrt", "lerp", "addcmul", "addcdiv",
+]  # fmt: skip
+METHODS = [name for name in __all__ if name != "rsub"]  # of Tensor
+IN_PLACE = [name for name in METHODS if name != "positive"]
 
 
 class Add(Function):
@@ -54,21 +60,6 @@ class Mul(Function):
         return None if y is None else dz * y, None if x is None else dz * x
 
 
-class Div(Function):
-    """z = x / y;  ∂z/∂x = 1/y, ∂z/∂y = -x/y²."""
-
-    __slots__ = ()
-    broadcasts = True
-
-    def forward(self, x, y):
-        self.saved = (x if self.needs[1] else None, y)
-        return x / y
-
-    def backward(self, dz):
-        x, y = self.saved
-        return dz / y, None if x is None else -dz * x / (y * y)
-
-
 class Pow(Function):
     """z = x^y;  ∂z/∂x = y x^(y-1), which is 0 where y = 0;  ∂z/∂y = x^y ln x, which is 0 where x = 0 and y ≥ 0."""
 
@@ -84,44 +75,10 @@ class Pow(Function):
         x, y, z = self.saved
         dx = dy = None
         if self.needs[0]:
-            dx = np.where(y == 0, 0, dz * y * x ** (y - 1)).astype(dz.dtype, copy=False)
+            dx = choose(y == 0, 0, dz * (y * x ** (y - 1)))
         if self.needs[1]:
-            dy = np.where((x == 0) & (y >= 0), 0, dz * z * np.log(x)).astype(dz.dtype, copy=False)
+            dy = dz * choose((x == 0) & (y >= 0), 0, z * np.log(x))
         return dx, dy
-
-
-class Maximum(Function):
-    """z = max(x, y);  the larger one gets the gradient, equal ones get half of it each."""
-
-    __slots__ = ()
-    broadcasts = True
-
-    def forward(self, x, y):
-        self.saved = x, y
-        return np.maximum(x, y)
-
-    def backward(self, dz):
-        x, y = self.saved
-        return _winner(dz, x, x < y, x == y), _winner(dz, y, y < x, x == y)
-
-
-class Minimum(Function):
-    """z = min(x, y);  the smaller one gets the gradient, equal ones get half of it each."""
-
-    __slots__ = ()
-    broadcasts = True
-
-    def forward(self, x, y):
-        self.saved = x, y
-        return np.minimum(x, y)
-
-    def backward(self, dz):
-        x, y = self.saved
-        return _winner(dz, x, x > y, x == y), _winner(dz, y, y > x, x == y)
-
-
-def _winner(dz, x, lost, tied):
-    return np.where(lost, 0, np.where(tied, dz / 2, dz)).astype(x.dtype, copy=False)
 
 
 class Neg(Function):
@@ -194,99 +151,92 @@ class Abs(Function):
         return dz * np.sign(x)
 
 
-def _binary(operation, x, y):
-    """Apply a binary operation to operands of any kind; NotImplemented lets Python try the other side."""
-    operands = convert.pair(x, y)
+def _scaled(name, x, other, alpha):
+    """alpha · other, for add and sub."""
+    operands = convert.pair(x, other)
     if operands is None:
-        return NotImplemented
-    x, y = operands
-    try:
-        return operation()(x, y)
-    except (ValueError, TypeError) as error:
-        raise RuntimeError(_mismatch(operation.name, x._data, y._data) or f"{where()}{error}") from None
+        return other
+    if operands[0]._data.dtype.kind != "f" and isinstance(alpha, float):
+        raise RuntimeError(f"{where()}{name}: for integer tensors alpha must be an integer, got {alpha}")
+    return mul(other, alpha) if isinstance(other, TensorBase) else other * alpha
 
 
-def _mismatch(name, x, y):
-    """The sentence for shapes that do not broadcast, naming the first clashing dimension from the right."""
-    a, b = x.shape, y.shape
-    for back in range(1, min(len(a), len(b)) + 1):
-        if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
-            return (
-                f"{where()}{name}: shapes {a} and {b} do not broadcast: sizes {a[-back]} and {b[-back]} differ at "
-                f"dimension {max(len(a), len(b)) - back}, and neither is 1"
-            )
-    return None
+def add(x, other, *, alpha=1):
+    """x + alpha · other, elementwise with broadcasting."""
+    return convert.binary(Add, x, other if alpha == 1 else _scaled("add", x, other, alpha))
 
 
-def add(x, y):
-    """x + y, elementwise with broadcasting."""
-    return _binary(Add, x, y)
+def sub(x, other, *, alpha=1):
+    """x - alpha · other, elementwise with broadcasting."""
+    return convert.binary(Sub, x, other if alpha == 1 else _scaled("sub", x, other, alpha))
 
 
-def sub(x, y):
-    """x - y, elementwise with broadcasting."""
-    return _binary(Sub, x, y)
+def rsub(x, other, *, alpha=1):
+    """other - alpha · x, elementwise with broadcasting."""
+    return sub(other, x, alpha=alpha)
 
 
-def mul(x, y):
-    """x · y, elementwise with broadcasting."""
-    return _binary(Mul, x, y)
+def mul(x, other):
+    """x · other, elementwise with broadcasting."""
+    return convert.binary(Mul, x, other)
 
 
-def div(x, y):
-    """x / y, elementwise with broadcasting; integers are divided as float32."""
-    operands = convert.pair(x, y)
-    if operands is None:
-        return NotImplemented
-    if operands[0]._data.dtype.kind != "f":
-        operands = [convert.cast(t, convert.DEFAULT_FLOAT) for t in operands]
-    return _binary(Div, *operands)
+def pow(x, exponent):
+    """x^exponent, elementwise with broadcasting. RuntimeError for integers with negative integer exponents."""
+    return convert.binary(Pow, x, exponent)
 
 
-def pow(x, y):
-    """x^y, elementwise with broadcasting."""
-    return _binary(Pow, x, y)
-
-
-def maximum(x, y):
-    """The larger of x and y, elementwise with broadcasting; nan if one is nan."""
-    return _binary(Maximum, x, y)
-
-
-def minimum(x, y):
-    """The smaller of x and y, elementwise with broadcasting; nan if one is nan."""
-    return _binary(Minimum, x, y)
+def float_power(x, exponent):
+    """x^exponent in float64."""
+    x, exponent = convert.pair(x, exponent)
+    return pow(convert.cast(x, np.float64), convert.cast(exponent, np.float64))
 
 
 def neg(x):
     """-x."""
     if x._data.dtype.kind == "b":
-        raise RuntimeError(f"{where()}neg: a bool tensor has no negative; convert it with .long()")
+        raise RuntimeError(f"{where()}neg: a bool tensor has no negative; use ~x, or convert it with .long()")
     return Neg()(x)
 
 
-def _floating(x, operation):
-    """Apply a function of real numbers; integers are taken as float32."""
-    if x._data.dtype.kind != "f":
-        x = convert.cast(x, convert.DEFAULT_FLOAT)
-    return operation()(x)
-
-
-def exp(x):
-    """e^x."""
-    return _floating(x, Exp)
-
-
-def log(x):
-    """Natural logarithm: nan below 0, -inf at 0."""
-    return _floating(x, Log)
-
-
-def sqrt(x):
-    """√x: nan below 0."""
-    return _floating(x, Sqrt)
+def positive(x):
+    """x itself."""
+    return x
 
 
 def abs(x):
     """|x|, with gradient 0 at 0."""
     return Abs()(x)
+
+
+def exp(x):
+    """e^x; integers are taken as float32, here and below."""
+    return Exp()(convert.floating(x))
+
+
+def log(x):
+    """Natural logarithm: nan below 0, -inf at 0."""
+    return Log()(convert.floating(x))
+
+
+def sqrt(x):
+    """√x: nan below 0."""
+    return Sqrt()(convert.floating(x))
+
+
+def lerp(x, end, weight):
+    """x + weight · (end - x): from x at weight 0 to `end` at weight 1."""
+    return x + weight * (end - x)
+
+
+def addcmul(x, tensor1, tensor2, *, value=1):
+    """x + value · tensor1 · tensor2."""
+    return add(x, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(x, tensor1, tensor2, *, value=1):
+    """x + value · tensor1 / tensor2."""
+    return add(x, div(tensor1, tensor2), alpha=value)
+
+
+subtract, multiply, negative, absolute = sub, mul, neg, abs

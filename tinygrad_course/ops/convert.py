@@ -4,6 +4,8 @@ A tensor's category (bool < integer < floating) decides first; within one catego
 win over 0-d tensors, and those over Python numbers. So float32 * 2.5 stays float32, and int64 * 2.5 is float32.
 """
 
+import functools
+import itertools
 import numbers
 
 import numpy as np
@@ -33,6 +35,9 @@ class Cast(Function):
 
     def backward(self, dz):
         return dz.astype(self.source)
+
+    def backward_on_tape(self, dz):
+        return cast(dz, self.source)
 
 
 def contiguous(array):
@@ -111,3 +116,56 @@ def pair(x, y):
         dtype = result_type(x, y)
         x, y = cast(x, dtype), cast(y, dtype)
     return x, y
+
+
+def numpy_names(function):
+    """Decorator: NumPy's names of the arguments do as well, as they do in PyTorch.
+
+    `axis`, `keepdims` and `ddof` are `dim`, `keepdim` and `correction`; `out=None` and `dtype=None`, which NumPy's
+    functions pass on when they are called on a tensor, are left out.
+    """
+
+    @functools.wraps(function)
+    def operation(x, *arguments, **keywords):
+        if keywords:
+            keywords = {_NUMPY_NAMES.get(name, name): value for name, value in keywords.items()
+                        if value is not None or name not in ("out", "dtype")}  # fmt: skip
+        return function(x, *arguments, **keywords)
+
+    return operation
+
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction"}
+
+
+def binary(operation, x, y):
+    """Apply a binary operation to operands of any kind; NotImplemented lets Python try the other side."""
+    operands = pair(x, y)
+    return NotImplemented if operands is None else checked(operation(), *operands)
+
+
+def checked(node, *operands):
+    """Run an elementwise operation; shapes that do not broadcast give a RuntimeError that names them."""
+    try:
+        return node(*operands)
+    except (ValueError, TypeError) as error:
+        raise RuntimeError(
+            _mismatch(node.name, [t._data.shape for t in operands]) or f"{engine.where()}{node.name}: {error}"
+        ) from None
+
+
+def _mismatch(name, shapes):
+    """The sentence for shapes that do not broadcast, naming the first clashing dimension from the right."""
+    for a, b in itertools.combinations(shapes, 2):
+        for back in range(1, min(len(a), len(b)) + 1):
+            if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
+                return (
+                    f"{engine.where()}{name}: shapes {a} and {b} do not broadcast: sizes {a[-back]} and {b[-back]} "
+                    f"differ at dimension {max(len(a), len(b)) - back}, and neither is 1"
+                )
+    return None
+
+
+def floating(x):
+    """x, or as float32 if it holds integers or bools: what a function of real numbers takes."""
+    return x if x._data.dtype.kind == "f" else cast(x, DEFAULT_FLOAT)

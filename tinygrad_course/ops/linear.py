@@ -4,11 +4,15 @@ import math
 
 import numpy as np
 
-from ..engine import Function, sum_to_shape, where
+from .. import engine
+from ..engine import Function, TensorBase, sum_to_shape, where
 from .convert import expect_tensor
 
-__all__ = ["linear", "matmul"]
-METHODS = ["matmul"]  # of Tensor
+__all__ = [
+    "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv", "addr", "addbmm", "baddbmm",
+    "linear",
+]  # fmt: skip
+METHODS = [name for name in __all__ if name != "linear"]  # of Tensor
 
 
 class MatMul(Function):
@@ -56,12 +60,21 @@ class Linear(Function):
         dbias = rows.sum(axis=0) if self.needs[2] else None
         return dx, dweight, dbias
 
+    def backward_on_tape(self, dy):
+        x, weight = self.saved_tensors()
+        rows = dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1])
+        dx = None if weight is None else matmul(dy, weight)
+        dweight = None if x is None else matmul(rows.t(), x.reshape(rows.shape[0], x.shape[-1]))
+        return dx, dweight, rows.sum(0) if self.needs[2] else None
 
-def matmul(x, y):
+
+def matmul(x, other):
     """X Y: a dot product for vectors, a matrix product for matrices, a batch of them for more dimensions."""
-    a, b = x._data, y._data
+    expect_tensor(x, "matmul")
+    expect_tensor(other, "matmul", "other")
+    a, b = x._data, other._data
     if a.ndim == 0 or b.ndim == 0:
-        raise RuntimeError(f"{where()}matmul: both tensors need a dimension at least, got shapes {a.shape} and {b.shape}")
+        raise RuntimeError(f"{where()}matmul: both tensors need a dimension, got shapes {a.shape} and {b.shape}")
     if a.dtype != b.dtype:
         raise RuntimeError(f"{where()}matmul: both tensors must have one dtype, got {a.dtype} and {b.dtype}")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
@@ -71,16 +84,120 @@ def matmul(x, y):
             f"{b.shape[-2 if b.ndim > 1 else 0]}"
         )
     try:
-        return MatMul()(x, y)
+        return MatMul()(x, other)
     except ValueError:
         raise RuntimeError(
             f"{where()}matmul: the batch dimensions of shapes {a.shape} and {b.shape} do not broadcast"
         ) from None
 
 
+def _product(name, x, y, x_ndim, y_ndim):
+    """The matrix product of tensors that must have so many dimensions."""
+    expect_tensor(x, name)
+    expect_tensor(y, name, "second operand")
+    if (x._data.ndim, y._data.ndim) != (x_ndim, y_ndim):
+        raise RuntimeError(
+            f"{where()}{name}: expected tensors of {x_ndim} and {y_ndim} dimensions, got shapes {x._data.shape} and "
+            f"{y._data.shape}; matmul takes any"
+        )
+    if x_ndim == y_ndim == 3 and len(x._data) != len(y._data):
+        raise RuntimeError(
+            f"{where()}{name}: batches of {len(x._data)} and {len(y._data)} matrices, shapes {x._data.shape} and "
+            f"{y._data.shape}; matmul broadcasts"
+        )
+    return matmul(x, y)
+
+
+def mm(x, mat2):
+    """Product of two matrices."""
+    return _product("mm", x, mat2, 2, 2)
+
+
+def bmm(x, mat2):
+    """Products of the matrices of two batches: (B, n, m) and (B, m, p) give (B, n, p)."""
+    return _product("bmm", x, mat2, 3, 3)
+
+
+def mv(x, vec):
+    """Product of a matrix and a vector."""
+    return _product("mv", x, vec, 2, 1)
+
+
+def dot(x, other):
+    """Σ x_i y_i of two vectors. Matrices are multiplied, as NumPy's `dot` does (PyTorch refuses them)."""
+    return matmul(x, other if isinstance(other, TensorBase) else engine._tensor_class(np.asarray(other)))
+
+
+def vdot(x, other):
+    """Σ x_i y_i of two vectors."""
+    return _product("vdot", x, other, 1, 1)
+
+
+def inner(x, other):
+    """Σ over the last dimension of both; with a 0-d tensor the product."""
+    a, b = x._data, other._data
+    if not a.ndim or not b.ndim:
+        return x * other
+    if a.shape[-1] != b.shape[-1]:
+        raise RuntimeError(f"{where()}inner: the last sizes of shapes {a.shape} and {b.shape} must be equal")
+    rows = x.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+    columns = other.reshape(math.prod(b.shape[:-1]), b.shape[-1])
+    return matmul(rows, columns.t()).reshape(a.shape[:-1] + b.shape[:-1])
+
+
+def outer(x, vec2):
+    """z_ij = x_i y_j of two vectors."""
+    if x._data.ndim != 1 or vec2._data.ndim != 1:
+        raise RuntimeError(f"{where()}outer: expected two vectors, got shapes {x._data.shape} and {vec2._data.shape}")
+    return x.unsqueeze(1) * vec2
+
+
+ger = outer
+
+
+def addmm(x, mat1, mat2, *, beta=1, alpha=1):
+    """β X + α A B."""
+    return _added(x, mm(mat1, mat2), beta, alpha, "addmm")
+
+
+def addmv(x, mat, vec, *, beta=1, alpha=1):
+    """β x + α A v."""
+    return _added(x, mv(mat, vec), beta, alpha, "addmv")
+
+
+def addr(x, vec1, vec2, *, beta=1, alpha=1):
+    """β X + α v wᵀ."""
+    return _added(x, outer(vec1, vec2), beta, alpha, "addr")
+
+
+def addbmm(x, batch1, batch2, *, beta=1, alpha=1):
+    """β X + α Σ_b A_b B_b."""
+    return _added(x, bmm(batch1, batch2).sum(0), beta, alpha, "addbmm")
+
+
+def baddbmm(x, batch1, batch2, *, beta=1, alpha=1):
+    """β X + α A_b B_b for each b of the batch."""
+    return _added(x, bmm(batch1, batch2), beta, alpha, "baddbmm")
+
+
+def _added(x, product, beta, alpha, name):
+    """β x + α product; with β = 0 not even nan of x is seen."""
+    if product._data.dtype.kind != "f" and any(isinstance(factor, float) for factor in (alpha, beta)):
+        raise RuntimeError(f"{where()}{name}: integer tensors need integers for beta and alpha")
+    shape = product._data.shape
+    if np.broadcast_shapes(x._data.shape, shape) != shape:
+        raise RuntimeError(f"{where()}{name}: shape {x._data.shape} cannot be added to a product of shape {shape}")
+    product = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return product
+    return (x if beta == 1 else x * beta) + product
+
+
 def linear(x, weight, bias=None):
-    """Y = X Wᵀ + b with x (…, in), weight (out, in), bias (out): Y (…, out)."""
+    """Y = X Wᵀ + b with x (…, in), weight (out, in) or (in), bias (out): Y (…, out)."""
     expect_tensor(x, "linear")
+    if weight._data.ndim == 1 and bias is None:
+        return matmul(x, weight)
     a, w = x._data, weight._data
     if w.ndim != 2 or a.ndim == 0 or a.shape[-1] != w.shape[1]:
         raise RuntimeError(

@@ -1,163 +1,233 @@
-"""Losses: how far a prediction is from its target, as one number."""
+"""Losses of regression, and what all losses share: how far a prediction is from its target, as one number.
 
-import math
+`loss_classes.py`, `loss_binary.py` and `loss_density.py` have the logarithms of probabilities, `loss_margin.py` the
+losses with a margin.
+"""
+
 import warnings
 
 import numpy as np
 
+from .. import engine
 from ..engine import Function, TensorBase, where
-from ..kernels import loss as kernels
-from .activation import log_softmax
-from .convert import contiguous, expect_tensor
+from . import convert
+from .arithmetic import mul
+from .convert import expect_tensor
 from .reduce import mean, sum
+from .select import choose
+from .shape import expand
 
-__all__ = ["cross_entropy", "l1_loss", "mse_loss"]
+__all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 METHODS = []  # of Tensor
 
 
-class CrossEntropy(Function):
-    """L = -ln softmax(x)[target], then its (weighted) mean or sum over the batch.
+class Loss(Function):
+    """L = the mean, the sum or all of losses ℓ(x, y), one for each element;  ∂L/∂x = share · ∂ℓ/∂x.
 
-    ∂L/∂x = (softmax(x) - one_hot(target)) · the sample's share of the mean: prediction minus truth.
+    A subclass gives `losses(*inputs)` and `slopes(*inputs)`, the derivatives of each ℓ by each input. Inputs have one
+    shape. `slopes` is written so that it does for tensors too, for gradients of gradients.
     """
 
-    __slots__ = ("ignore_index", "label_smoothing", "log_normalizer", "reduction", "share", "target", "weight")
+    __slots__ = ("reduction", "share")
 
-    def __init__(self, target, weight, ignore_index, reduction, label_smoothing):
-        self.target, self.weight, self.ignore_index = target, weight, ignore_index
-        self.reduction, self.label_smoothing = reduction, label_smoothing
+    def __init__(self, reduction):
+        self.reduction = reduction
 
-    def forward(self, x):
-        shape = (*x.shape[:2], math.prod(x.shape[2:]))
-        logits, target = contiguous(x).reshape(shape), self.target.reshape(shape[0], shape[2])
-        losses, self.log_normalizer = kernels.cross_entropy_forward(
-            logits, target, self.weight, self.ignore_index, self.label_smoothing
-        )
-        self.saved = (x,)
+    def forward(self, *arrays):
+        self.saved = arrays
+        losses = self.losses(*arrays)
         self.share = 1.0
         if self.reduction == "none":
-            return losses.reshape(x.shape[0], *x.shape[2:])
-        total = losses.sum(dtype=np.float64)
-        if self.reduction == "mean":
-            weight = self._weight_of_batch(target)
-            self.share = 1.0 / weight
-            return np.asarray(total / weight, x.dtype)
-        return np.asarray(total, x.dtype)
+            return losses
+        if self.reduction == "sum":
+            return losses.sum()
+        self.share = 1.0 / max(losses.size, 1)
+        return np.divide(losses.sum(), losses.size, dtype=losses.dtype)
 
     def backward(self, dz):
-        (x,) = self.saved
-        shape = (*x.shape[:2], math.prod(x.shape[2:]))
-        logits, target = contiguous(x).reshape(shape), self.target.reshape(shape[0], shape[2])
-        scale = np.empty(target.shape, x.dtype)
-        scale[...] = np.asarray(dz).reshape(target.shape) if self.reduction == "none" else dz * self.share
-        return kernels.cross_entropy_backward(
-            scale, logits, target, self.log_normalizer, self.weight, self.ignore_index, self.label_smoothing
-        ).reshape(x.shape)
-
-    def _weight_of_batch(self, target):
-        kept = target[target != self.ignore_index]
-        return np.float64(kept.size if self.weight is None else self.weight[kept].sum())
+        dz = dz * self.share
+        slopes = self.slopes(*self.saved)
+        return tuple([dz * slope if need else None for slope, need in zip(slopes, self.needs, strict=True)])
 
 
-def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-    """Cross-entropy between logits x (N, C) or (N, C, d…) or (C), and `target`.
+class MSELoss(Loss):
+    """ℓ = (x - y)²;  ∂ℓ/∂x = 2 (x - y) = -∂ℓ/∂y."""
 
-    `target` holds class indices, of the shape of x without C, or class probabilities, of the shape of x.
-    `weight` (C) weighs the classes; targets equal to `ignore_index` do not count; `label_smoothing` ε mixes the
-    target with the uniform distribution. `reduction`: "mean" (divided by the sum of weights), "sum", "none".
+    __slots__ = ()
+
+    def losses(self, x, y):
+        difference = x - y
+        return difference * difference
+
+    def slopes(self, x, y):
+        slope = 2 * (x - y)
+        return slope, -slope if self.needs[1] else None
+
+
+class L1Loss(Loss):
+    """ℓ = |x - y|;  ∂ℓ/∂x = sign(x - y) = -∂ℓ/∂y, 0 where x = y."""
+
+    __slots__ = ()
+
+    def losses(self, x, y):
+        return np.abs(x - y)
+
+    def slopes(self, x, y):
+        slope = np.sign(x - y)
+        return slope, -slope
+
+
+class SmoothL1Loss(Loss):
+    """ℓ = d²/2β where |d| < β, else |d| - β/2, with d = x - y;  ∂ℓ/∂x = d/β, else sign d."""
+
+    __slots__ = ("beta",)
+
+    def __init__(self, reduction, beta):
+        self.reduction, self.beta = reduction, beta
+
+    def losses(self, x, y):
+        distance = np.abs(x - y)
+        return np.where(distance < self.beta, distance * distance * (0.5 / self.beta), distance - 0.5 * self.beta)
+
+    def slopes(self, x, y):
+        difference = x - y
+        slope = choose(np.abs(difference) < self.beta, difference * (1 / self.beta), np.sign(difference))
+        return slope, -slope
+
+
+class HuberLoss(Loss):
+    """ℓ = d²/2 where |d| ≤ δ, else δ (|d| - δ/2), with d = x - y;  ∂ℓ/∂x = d, else δ sign d."""
+
+    __slots__ = ("delta",)
+
+    def __init__(self, reduction, delta):
+        self.reduction, self.delta = reduction, delta
+
+    def losses(self, x, y):
+        distance = np.abs(x - y)
+        return np.where(distance <= self.delta, 0.5 * distance * distance, self.delta * (distance - 0.5 * self.delta))
+
+    def slopes(self, x, y):
+        difference = x - y
+        slope = choose(np.abs(difference) <= self.delta, difference, np.sign(difference) * self.delta)
+        return slope, -slope
+
+
+# ------------------------------------------------------------------------------------- what losses share
+
+
+def check_reduction(reduction, allowed=("mean", "sum", "none")):
+    if reduction not in allowed:
+        raise ValueError(f"{where()}reduction must be {', '.join(map(repr, allowed[:-1]))} or {allowed[-1]!r}, "
+                         f"got {reduction!r}")  # fmt: skip
+
+
+def reduction_of(size_average, reduce, reduction, allowed=("mean", "sum", "none")):
+    """The reduction's name. `size_average` and `reduce` are PyTorch's old arguments for it, and win if given.
+
+    A name that stands in the place of `size_average`, `mse_loss(x, y, "sum")`, is taken for what it says.
     """
-    check_reduction(reduction)
-    expect_tensor(x, "cross_entropy")
-    expect_tensor(target, "cross_entropy", "target")
-    a, t = x._data, target._data
-    if a.dtype.kind != "f":
-        raise RuntimeError(f"{where()}cross_entropy: logits must be floating, got {a.dtype}")
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(f"{where()}cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if a.ndim == 0:
-        raise RuntimeError(f"{where()}cross_entropy: logits need a class dimension, got a 0-d tensor")
-    classes = a.shape[0 if a.ndim == 1 else 1]
-    if weight is not None and (weight._data.shape != (classes,) or weight._data.dtype != a.dtype):
-        raise RuntimeError(
-            f"{where()}cross_entropy: weight must have shape ({classes},) and the logits' {a.dtype}, got "
-            f"{weight._data.shape} and {weight._data.dtype}"
-        )
-    if t.dtype.kind == "f":
-        return _cross_entropy_of_probabilities(x, target, weight, reduction, label_smoothing)
-    if t.dtype.kind not in "iu":
-        raise RuntimeError(f"{where()}cross_entropy: target must hold class indices or probabilities, got {t.dtype}")
-    _check_target(a, t, classes, ignore_index)
-    batched = x.unsqueeze(0) if a.ndim == 1 else x
-    # Copies: labels may be changed in place before backward reads them.
-    t = np.array(t[np.newaxis] if a.ndim == 1 else t, dtype=np.int64, order="C")
-    weights = None if weight is None else np.array(weight._data)
-    loss = CrossEntropy(t, weights, ignore_index, reduction, label_smoothing)(batched)
-    return loss.squeeze(0) if a.ndim == 1 and reduction == "none" else loss
+    if isinstance(size_average, str):
+        reduction = size_average
+    elif size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(f"size_average and reduce are old names: use reduction={reduction!r}", UserWarning, stacklevel=3)
+    check_reduction(reduction, allowed)
+    return reduction
 
 
-def mse_loss(x, target, reduction="mean"):
-    """Mean squared error: mean of (x - target)²."""
-    return _reduce(_difference("mse_loss", x, target) ** 2, reduction)
-
-
-def l1_loss(x, target, reduction="mean"):
-    """Mean absolute error: mean of |x - target|."""
-    return _reduce(_difference("l1_loss", x, target).abs(), reduction)
-
-
-def check_reduction(reduction):
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{where()}reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-
-
-def _reduce(losses, reduction):
-    check_reduction(reduction)
+def reduced(losses, reduction):
+    """The mean or the sum of a tensor of losses, or the tensor itself."""
     return mean(losses) if reduction == "mean" else sum(losses) if reduction == "sum" else losses
 
 
-def _difference(name, x, target):
-    if isinstance(target, TensorBase) and x._data.shape != target._data.shape:
+def broadcast(name, *tensors):
+    """Tensors (None and numbers are left as they are) of one shape and one dtype."""
+    given = [t for t in tensors if isinstance(t, TensorBase)]
+    shapes = [t._data.shape for t in given]
+    dtypes = [t._data.dtype for t in given]
+    if shapes.count(shapes[0]) == len(shapes) and dtypes.count(dtypes[0]) == len(dtypes):
+        return tensors
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise RuntimeError(
+            f"{where()}{name}: shapes {' and '.join(map(str, shapes))} do not broadcast; give all of them one shape"
+        ) from None
+    dtype = dtypes[0]
+    for other in dtypes[1:]:
+        dtype = convert.promote(dtype, other)
+    return [expand(convert.cast(t, dtype), shape) if isinstance(t, TensorBase) else t for t in tensors]
+
+
+def operands(name, x, target):
+    """The two inputs of a loss of regression; a warning if their shapes differ."""
+    expect_tensor(x, name)
+    if isinstance(target, np.ndarray):
+        target = engine._tensor_class(target)
+    expect_tensor(target, name, "target")
+    if x._data.shape != target._data.shape:
         warnings.warn(
             f"{where()}{name}: the target's shape {target._data.shape} differs from the input's {x._data.shape}; they "
             "will be broadcast against each other, which is likely not what you want",
             UserWarning,
             stacklevel=3,
         )
-    return x - target
+    x, target = broadcast(name, x, target)
+    if x._data.dtype.kind != "f":
+        raise RuntimeError(f"{where()}{name} needs floating tensors, got {x._data.dtype}; convert them with .float()")
+    return x, target
 
 
-def _cross_entropy_of_probabilities(x, target, weight, reduction, label_smoothing):
-    if x._data.shape != target._data.shape:
-        raise RuntimeError(
-            f"{where()}cross_entropy: class probabilities must have the shape of the logits, {x._data.shape}, got "
-            f"{target._data.shape}; class indices must be integers"
-        )
-    axis = 0 if x._data.ndim == 1 else 1
-    classes = x._data.shape[axis]
-    if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / classes
-    if weight is not None:
-        target = target * weight.reshape(*([-1] + [1] * (x._data.ndim - 1 - axis)))
-    losses = -sum(log_softmax(x, axis) * target, axis)
-    if reduction == "mean":
-        return sum(losses) / losses._data.size
-    return _reduce(losses, reduction)
+def _weighted(losses, weight, shape, reduction, by_weight=True):
+    """Losses times their weights; their mean is divided by the sum of weights (Huber's by their number)."""
+    if weight._data.shape != shape:
+        raise ValueError(f"{where()}the weight's shape {weight._data.shape} must be the input's, {shape}")
+    losses = mul(losses, weight)
+    if reduction == "mean" and by_weight:
+        return sum(losses) / sum(weight)
+    return reduced(losses, reduction)
 
 
-def _check_target(a, t, classes, ignore_index):
-    expected = a.shape[1:] if a.ndim == 1 else (a.shape[0], *a.shape[2:])
-    if t.shape != expected:
-        kind = ValueError if a.ndim > 1 and t.shape[:1] != a.shape[:1] else RuntimeError
-        raise kind(
-            f"{where()}cross_entropy: logits of shape {a.shape} need class indices of shape {expected}, got {t.shape}"
-            + ("; take the index of the hot class, target.argmax(1)" if t.shape == a.shape else "")
-        )
-    if t.size:
-        low, high = int(t.min()), int(t.max())
-        if low < 0 or high >= classes:
-            bad = t[((t < 0) | (t >= classes)) & (t != ignore_index)]
-            if bad.size:
-                raise IndexError(
-                    f"{where()}cross_entropy: target {int(bad.flat[0])} is out of bounds for {classes} classes; "
-                    f"labels must lie in 0 … {classes - 1}"
-                )
+# -------------------------------------------------------------------------------------------- regression
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """Mean squared error: (input - target)². `weight`, of the input's shape, weighs the elements."""
+    reduction = reduction_of(size_average, reduce, reduction)
+    x, y = operands("mse_loss", input, target)
+    if weight is None:
+        return MSELoss(reduction)(x, y)
+    return _weighted(MSELoss("none")(x, y), weight, input._data.shape, reduction)
+
+
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """Mean absolute error: |input - target|. `weight`, of the input's shape, weighs the elements."""
+    reduction = reduction_of(size_average, reduce, reduction)
+    x, y = operands("l1_loss", input, target)
+    if weight is None:
+        return L1Loss(reduction)(x, y)
+    return _weighted(L1Loss("none")(x, y), weight, input._data.shape, reduction)
+
+
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """d²/2β where |d| < β, else |d| - β/2, with d = input - target: Huber's loss with δ = β, divided by β.
+
+    β = 0 is `l1_loss`. RuntimeError if β < 0.
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    x, y = operands("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise RuntimeError(f"{where()}smooth_l1_loss: beta must be at least 0, got {beta}")
+    return L1Loss(reduction)(x, y) if beta == 0 else SmoothL1Loss(reduction, beta)(x, y)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """d²/2 where |d| ≤ δ, else δ (|d| - δ/2), with d = input - target (Huber 1964). RuntimeError if δ ≤ 0."""
+    check_reduction(reduction)
+    x, y = operands("huber_loss", input, target)
+    if delta <= 0:
+        raise RuntimeError(f"{where()}huber_loss: delta must be above 0, got {delta}")
+    if weight is None:
+        return HuberLoss(reduction, delta)(x, y)
+    return _weighted(HuberLoss("none", delta)(x, y), weight, input._data.shape, reduction, by_weight=False)

@@ -10,22 +10,16 @@ class Adam(Optimizer):
     """w ← w - lr · m̂ / (√v̂ + eps): m and v are running means of g and g², m̂ and v̂ without their bias towards 0.
 
     m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², m̂ = m/(1 - β₁ᵗ), v̂ = v/(1 - β₂ᵗ). `weight_decay` is added to
-    the gradient (L2). With `amsgrad` the largest v so far is used. Kingma & Ba 2015; PyTorch's formulas.
+    the gradient (L2), or with `decoupled_weight_decay` shrinks w instead. With `amsgrad` the largest v so far is used. Kingma & Ba 2015; PyTorch's formulas.
     """
 
-    decoupled = False
+    choices = {"foreach": None, "capturable": False, "differentiable": False, "fused": None}
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, maximize=False):
-        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize)
-        super().__init__(params, defaults)
-
-    def check(self, group):
-        super().check(group)
-        if group["eps"] < 0:
-            raise ValueError(f"eps must be at least 0, got {group['eps']}")
-        for i, beta in enumerate(group["betas"]):
-            if not 0 <= beta < 1:
-                raise ValueError(f"betas[{i}] must lie in [0, 1), got {beta}")
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, maximize=False,
+                 decoupled_weight_decay=False, **choices):  # fmt: skip
+        defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
+                        decoupled_weight_decay=decoupled_weight_decay)  # fmt: skip
+        super().__init__(params, defaults, choices)
 
     def update(self, parameter, gradient, state, group):
         if not state:
@@ -37,16 +31,15 @@ class Adam(Optimizer):
         state["step"] += 1
         kernels.adam_step(
             parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), state["step"],
-            group["lr"], *group["betas"], group["eps"], group["weight_decay"], self.decoupled, group["maximize"],
+            group["lr"], *group["betas"], group["eps"], group["weight_decay"],
+            group.get("decoupled_weight_decay", False), group["maximize"],
         )  # fmt: skip
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: w ← (1 - lr · weight_decay) w, then Adam's step (Loshchilov & Hutter 2019)."""
 
-    decoupled = True
-
-    def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False
-    ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *,
+                 maximize=False, **choices):  # fmt: skip
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize,
+                         decoupled_weight_decay=True, **choices)  # fmt: skip

@@ -1,26 +1,36 @@
 """What all optimizers share: parameter groups, `zero_grad`, `state_dict`."""
 
 import copy
+from collections import defaultdict
 
-from ..engine import TensorBase, no_grad
+from ..engine import TensorBase, enable_grad, no_grad
 from ..ops.convert import contiguous
+
+NOT_NEGATIVE = ("weight_decay", "momentum", "eps", "lr_decay", "momentum_decay", "alpha", "initial_accumulator_value")
 
 
 class Optimizer:
     """Base of the optimizers. `params` is an iterable of tensors, or of dicts {"params": […], option: value}.
 
     A subclass gives `update(parameter, gradient, state, group)`: it changes the array `parameter` in place;
-    `state` is that parameter's own dict, empty at its first step.
+    `state` is that parameter's own dict, empty at its first step. Options that choose between PyTorch's
+    implementations (`choices`) are taken and kept in the groups, but change nothing here.
     """
 
-    def __init__(self, params, defaults):
+    choices = {"foreach": None, "capturable": False, "differentiable": False}
+
+    def __init__(self, params, defaults, choices=None):
         if isinstance(params, TensorBase):
             raise TypeError("params must be an iterable of tensors or dicts, not one tensor; pass [tensor]")
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
-        self.defaults = defaults
-        self.state = {}
+        for name in choices or ():
+            if name not in self.choices:
+                raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {name!r}")
+        self.defaults = {**defaults, **self.choices, **(choices or {})}
+        self.state = defaultdict(dict)
+        self._stepped = False  # a schedule asks whether the first step came before its own
         self.param_groups = []
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
@@ -29,6 +39,9 @@ class Optimizer:
         """Add a dict {"params": […], option: value}; options that are not given take the defaults."""
         params = [group["params"]] if isinstance(group["params"], TensorBase) else list(group["params"])
         group = {**self.defaults, **group, "params": params}
+        if params and all(isinstance(p, tuple) for p in params):  # (name, parameter), as of named_parameters()
+            group["param_names"], group["params"] = (list(column) for column in zip(*params, strict=True))
+            params = group["params"]
         known = {p for g in self.param_groups for p in g["params"]}
         for p in params:
             if not isinstance(p, TensorBase):
@@ -45,8 +58,12 @@ class Optimizer:
         """Raise ValueError if an option of `group` makes no sense."""
         if group["lr"] < 0:
             raise ValueError(f"learning rate must be at least 0, got {group['lr']}")
-        if group.get("weight_decay", 0) < 0:
-            raise ValueError(f"weight_decay must be at least 0, got {group['weight_decay']}")
+        for name in NOT_NEGATIVE:
+            if group.get(name, 0) < 0:
+                raise ValueError(f"{name} must be at least 0, got {group[name]}")
+        for i, beta in enumerate(group.get("betas", ())):
+            if not 0 <= beta < 1:
+                raise ValueError(f"betas[{i}] must lie in [0, 1), got {beta}")
 
     def zero_grad(self, set_to_none=True):
         """Forget the gradients."""
@@ -59,18 +76,31 @@ class Optimizer:
 
     def step(self, closure=None):
         """Change every parameter that has a gradient. `closure`, if given, computes the loss anew; it is returned."""
-        loss = None if closure is None else closure()
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self._stepped = True
         with no_grad():
             for group in self.param_groups:
                 for p in group["params"]:
                     if p.grad is not None:
-                        state = self.state.setdefault(p, {})
+                        state = self.state[p]
                         array = contiguous(p._data)
                         self.update(array, contiguous(p.grad._data), state, group)
                         if array is not p._data:  # kernels work on contiguous arrays
                             p._data[...] = array
                         p._changed_in_place()
         return loss
+
+    @staticmethod
+    def descent(parameter, gradient, group):
+        """The gradient of what is minimized: turned around to `maximize`, and with weight_decay · parameter added."""
+        if group["maximize"]:
+            gradient = -gradient
+        if group["weight_decay"] != 0 and not group.get("decoupled_weight_decay"):
+            gradient = gradient + group["weight_decay"] * parameter
+        return gradient
 
     def update(self, parameter, gradient, state, group):
         raise NotImplementedError(f"{type(self).__name__} has no update")
@@ -82,7 +112,8 @@ class Optimizer:
             for p in group["params"]:
                 position[p] = len(position)
             groups.append({**group, "params": [position[p] for p in group["params"]]})
-        return {"state": {position[k]: copy.deepcopy(s) for k, s in self.state.items()}, "param_groups": groups}
+        states = {position[p]: copy.deepcopy(state) for p, state in self.state.items() if state}
+        return {"state": states, "param_groups": groups}
 
     def load_state_dict(self, state_dict):
         """Take over a `state_dict`; its groups must have the sizes of this optimizer's."""
@@ -93,7 +124,7 @@ class Optimizer:
                 f"{[len(g['params']) for g in self.param_groups]}"
             )
         params = [p for group in self.param_groups for p in group["params"]]
-        self.state = {params[i]: copy.deepcopy(s) for i, s in state_dict["state"].items()}
+        self.state = defaultdict(dict, {params[i]: copy.deepcopy(s) for i, s in state_dict["state"].items()})
         for own, other in zip(self.param_groups, groups, strict=True):
             own.update({name: value for name, value in other.items() if name != "params"})
 

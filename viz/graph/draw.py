@@ -294,9 +294,9 @@ def _towards(corner, other, radius):
 
 
 def _label_place(points, is_skip, width):
-    if is_skip and len(points) > 3:  # in the middle of its lane: of the longest vertical piece
-        pieces = [pair for pair in itertools.pairwise(points) if pair[0][0] == pair[1][0]]
-        (x, y0), (_, y1) = max(pieces, key=lambda pair: abs(pair[0][1] - pair[1][1]))
+    if is_skip and len(points) > 3:  # in the middle of its lane: of the longest piece downwards
+        pieces = [pair for pair in itertools.pairwise(points) if pair[0][0] == pair[1][0] and pair[0][1] < pair[1][1]]
+        (x, y0), (_, y1) = max(pieces, key=lambda pair: pair[1][1] - pair[0][1])
         return x + width / 2 + 3.0, (y0 + y1) / 2, "left"
     (x0, y0), (x1, y1) = points[:2]
     return x0 + (x1 - x0) * 0.3 + width / 2 + 3.0, y0 + (y1 - y0) * 0.38, "left"

@@ -4,7 +4,7 @@ from . import theme
 
 MIDDLE = "like the reference"
 _COMPACT_FROM = 30  # nodes from which each gets one line of detail
-_LONGEST_NAME, _LONGEST_DETAIL, _LONGEST_STRIP = 34, 46, 40
+_LONGEST_NAME, _LONGEST_DETAIL, _LONGEST_STRIP = 34, 60, 40
 
 
 def plain(text):
@@ -111,7 +111,7 @@ def parameters(node):
     if len(node.parameters) > 2 or node.repeats > 1:
         return total + frozen
     rows = ", ".join(f"{p.name.rsplit('.', 1)[-1]} {shape(p.shape)}" for p in node.parameters)
-    return f"{rows} = {total}{frozen}" if len(rows) < 24 else f"{total}{frozen}"
+    return f"{rows} = {total}{frozen}" if len(rows) < 36 else f"{total}{frozen}"
 
 
 def strip(node, compact=False):

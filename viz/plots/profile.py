@@ -40,18 +40,17 @@ def draw_gradients(axes, gradients, theory=None, relative=True, upright=False):
         if relative:
             logs[name] = [v - last for v in logs[name]]
     _lines(axes, logs, upright)
-    for name, ratio in (theory or {}).items():
+    for number, (name, ratio) in enumerate((theory or {}).items()):
         if name not in logs:
             raise ValueError(f"theory is given for {name!r}, but there is no such net; there are: {', '.join(logs)}")
         depth = len(logs[name])
         slope = [-0.5 * layer * math.log10(ratio) for layer in range(1, depth + 1)]
         off = [v - t for v, t in zip(logs[name], slope, strict=True) if not math.isnan(v)]
         line = [t + (sum(off) / len(off) if off else 0.0) for t in slope]
-        colour = style.COLOURS[list(logs).index(name) % len(style.COLOURS)]
-        text = f"theory {name}: ×{ratio:.3g} a layer (squared)"
         layers = range(1, depth + 1)
         pair = (line, layers) if upright else (layers, line)
-        axes.plot(*pair, "--", color=colour, linewidth=1.3, label=text, zorder=2)
+        text = f"theory {name}: ×{ratio:.3g} a layer (squared)"
+        axes.plot(*pair, linestyle=("--", ":", "-.")[number % 3], color=style.INK, linewidth=1.2, label=text, zorder=5)
     label = "RMS of ∂L/∂z, relative to the last layer" if relative else "RMS of ∂L/∂z"
     if upright:
         style.tidy(axes, "Backward: gradients", label, "layer, from the input")

@@ -11,11 +11,14 @@ from .heat import colour_bar, common_scale, draw_heat, relative
 from .profile import draw_gradients
 
 
-def summary_sheet(left, right, gradients, *, theory=None, curves=None, heat=None, caption="", title="Gradient flow"):
+def summary_sheet(
+    left, right, gradients, *, theory=None, curves=None, heat=None, steps=None, caption="", title="Gradient flow"
+):
     """One sheet: the graphs of two nets on the sides, depth profile and training curves between them, words below.
 
     left, right: `GradientFlow`s with titles; both are drawn on the larger of their scales.
-    gradients, theory: as for `layer_profile`; curves: as `runs` of `training_curves`; heat: as for `gradient_heat`.
+    gradients, theory: as for `layer_profile`; curves: as `runs` of `training_curves`; heat: as for `gradient_heat`,
+    with `steps` the number of each recorded step.
     caption: the conclusion, in numbers.
 
     Returns a matplotlib Figure.
@@ -50,7 +53,7 @@ def summary_sheet(left, right, gradients, *, theory=None, curves=None, heat=None
         drawn = []
         for i, (name, values) in enumerate(maps.items()):
             axes = figure.add_axes((0.06 + i * 0.88 / len(maps), bottom + 0.045, 0.74 / len(maps), 0.175))
-            image = draw_heat(axes, values, common, title=f"Through training: {name}")
+            image = draw_heat(axes, values, common, x=steps, title=f"Through training: {name}")
             drawn.append(axes)
         colour_bar(figure, image, drawn, common)
     words = textwrap.fill(labels.plain(caption), 190)

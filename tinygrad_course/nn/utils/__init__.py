@@ -1,0 +1,18 @@
+"""Helpers around modules: gradient clipping, parameters as one vector, fusion of batch norm."""
+
+from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from .convert_parameters import parameters_to_vector, vector_to_parameters
+from .fusion import (
+    fuse_conv_bn,
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
+
+__all__ = [
+    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn", "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights", "fuse_linear_bn", "fuse_linear_bn_eval", "fuse_linear_bn_weights", "get_total_norm",
+    "parameters_to_vector", "vector_to_parameters",
+]  # fmt: skip

@@ -1,0 +1,178 @@
+"""Adaptive pooling: as many windows as give the size that is asked for.
+
+Output i of O, along an axis of n numbers, pools those from ⌊i n / O⌋ up to ⌈(i + 1) n / O⌉: PyTorch's rule. Where O
+does not divide n the windows differ by one in size, and neighbours may share a number.
+"""
+
+import math
+
+import numpy as np
+
+from .. import engine
+from ..engine import Function, where
+from .conv import SHAPES, as_images, from_images
+from .convert import expect_tensor
+from .pool import AvgPool2d, MaxPool2d, Winners, check_images
+
+__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]
+METHODS = []  # of Tensor
+
+
+class AdaptiveAvgPool(Function):
+    """y_i = mean of x from ⌊i n / O⌋ up to ⌈(i + 1) n / O⌉;  ∂L/∂x_j sums ∂L/∂y_i / size over the windows around j."""
+
+    __slots__ = ("input_shape", "size")
+    name = "adaptive_avg_pool"
+
+    def __init__(self, size):
+        self.size = size  # of the last axes of y
+
+    def _axes(self):
+        """(axis, where its windows begin, where they end) for each axis that is pooled."""
+        first = len(self.input_shape) - len(self.size)
+        return [(first + k, *window_bounds(self.input_shape[first + k], o)) for k, o in enumerate(self.size)]
+
+    def _per_axis(self, numbers, axis):
+        return numbers.reshape([-1 if a == axis else 1 for a in range(len(self.input_shape))])
+
+    def forward(self, x):
+        self.input_shape = x.shape
+        count = np.ones((), x.dtype)
+        for axis, begin, end in self._axes():
+            x = range_sums(x, begin, end, axis)
+            count = count * self._per_axis((end - begin).astype(x.dtype), axis)
+        return x / count
+
+    def backward(self, dy):
+        for axis, begin, end in self._axes():
+            dy = dy / self._per_axis((end - begin).astype(dy.dtype), axis)
+            places = np.arange(self.input_shape[axis])  # place j is in the windows that have begun and not ended
+            dy = range_sums(dy, np.searchsorted(end, places, "right"), np.searchsorted(begin, places, "right"), axis)
+        return dy
+
+    backward_on_tape = Function.linear_on_tape
+
+
+class AdaptiveMaxPool2d(Winners):
+    """y = max over each window;  the gradient goes to the place that won (the first one, if several tie)."""
+
+    __slots__ = ()
+    name = "adaptive_max_pool2d"
+
+
+def window_bounds(size, output_size):
+    """Where the windows of an adaptive pool begin, and where they end."""
+    i = np.arange(output_size)
+    return i * size // max(output_size, 1), -(-(i + 1) * size // max(output_size, 1))
+
+
+def range_sums(x, begin, end, axis):
+    """z_k = x_b + … + x_(e-1) along an axis, for b, e = begin_k, end_k."""
+    if not begin.size or not x.size:
+        return np.zeros((*x.shape[:axis], begin.size, *x.shape[axis + 1 :]), x.dtype)
+    one_more = np.zeros((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)  # so that `end` is a place, too
+    bounds = np.stack([begin, end], 1).reshape(-1)
+    every_second = (slice(None),) * axis + (slice(None, None, 2),)
+    z = np.add.reduceat(np.concatenate([x, one_more], axis), bounds, axis)[every_second]
+    empty = begin >= end
+    if empty.any():
+        z[(slice(None),) * axis + (empty,)] = 0
+    return z
+
+
+def adaptive_avg_pool1d(input, output_size):
+    """Mean over `output_size` windows of x (N, C, L) or (C, L)."""
+    return _mean("adaptive_avg_pool1d", 1, input, output_size)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """Mean over as many windows of x (N, C, H, W) or (C, H, W) as give `output_size` (an int or a pair; None keeps a
+    size). `adaptive_avg_pool2d(x, 1)` is the mean of each plane: global average pooling."""
+    return _mean("adaptive_avg_pool2d", 2, input, output_size)
+
+
+def adaptive_max_pool1d(input, output_size, return_indices=False):
+    """Maximum over `output_size` windows of x (N, C, L) or (C, L)."""
+    return _max("adaptive_max_pool1d", 1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input, output_size, return_indices=False):
+    """Maximum over as many windows of x (N, C, H, W) or (C, H, W) as give `output_size` (an int or a pair; None keeps
+    a size); with `return_indices` also the maxima's places in the plane."""
+    return _max("adaptive_max_pool2d", 2, input, output_size, return_indices)
+
+
+def _mean(name, dims, x, output_size):
+    size = _size(name, dims, x, output_size)
+    images = as_images(x, dims)
+    window = _equal_windows(images, size)
+    if window:
+        node = AvgPool2d(window, window, (0, 0), size, True, None)
+    else:
+        node = AdaptiveAvgPool(size)
+    return from_images(node(images), dims, x._data.ndim)
+
+
+def _max(name, dims, x, output_size, return_indices):
+    size = _size(name, dims, x, output_size)
+    images, ndim = as_images(x, dims), x._data.ndim
+    window = _equal_windows(images, size)
+    if window:
+        node = MaxPool2d(return_indices, window, window, (0, 0), (1, 1), size)
+        y = node(images)
+        winner = node.winner if return_indices else None
+    else:
+        winner = _winners(images._data, size)
+        y = AdaptiveMaxPool2d(winner)(images)
+    y = from_images(y, dims, ndim)
+    if not return_indices:
+        return y
+    return y, from_images(engine._tensor_class(winner.astype(np.int64)), dims, ndim)
+
+
+def _winners(x, size):
+    """The place of the maximum of each window: the first of equal ones, the last NaN."""
+    N, C, H, W = x.shape
+    rows, columns = (_members(n, o) for n, o in zip((H, W), size, strict=True))
+    places = (rows[:, None, :, None] * W + columns[None, :, None, :]).reshape(*size, rows.shape[1] * columns.shape[1])
+    windows = x.reshape(N, C, H * W)[:, :, places]
+    best = windows.argmax(-1) if windows.size else np.zeros((N, C, *size), np.intp)
+    nan = np.isnan(windows)
+    if nan.any():
+        best = np.where(nan.any(-1), nan.shape[-1] - 1 - nan[..., ::-1].argmax(-1), best)
+    return np.take_along_axis(np.broadcast_to(places, windows.shape), best[..., None], -1)[..., 0].astype(np.int32)
+
+
+def _members(size, output_size):
+    """The places that each window of an axis holds; a shorter window names its last one again."""
+    begin, end = window_bounds(size, output_size)
+    longest = int((end - begin).max(initial=1))
+    return np.minimum(begin[:, None] + np.arange(longest), end[:, None] - 1)
+
+
+def _size(name, dims, x, output_size):
+    """The output's height and width; a signal has height 1."""
+    expect_tensor(x, name)
+    shape = x._data.shape
+    several = (output_size,) * dims if output_size is None or isinstance(output_size, int | np.integer) else output_size
+    if not isinstance(several, list | tuple) or not all(o is None or isinstance(o, int | np.integer) for o in several):
+        raise TypeError(f"{where()}{name}: output_size must be an int, None or {dims} of them, got {output_size!r}")
+    if len(several) != dims:
+        raise RuntimeError(f"{where()}{name}: output_size must be an int, None or {dims} of them, got {output_size!r}")
+    if len(shape) <= dims and several is output_size:
+        raise ValueError(f"{where()}{name}: expected an input {SHAPES[dims]}, got shape {shape}")
+    check_images(name, dims, x)
+    wanted = tuple(n if o is None else int(o) for o, n in zip(several, shape[-dims:], strict=True))
+    if min(wanted) < 0:
+        raise RuntimeError(f"{where()}{name}: output_size must not be negative, got {output_size!r}")
+    if x._data.dtype.kind != "f":
+        raise NotImplementedError(f"{where()}{name}: not for {x._data.dtype}; convert the input with .float()")
+    return (1,) * (2 - dims) + wanted
+
+
+def _equal_windows(x, size):
+    """The size of the windows if they are all equal and none overlaps, else None."""
+    spatial = x._data.shape[2:]
+    if not math.prod(size) or any(n % o for n, o in zip(spatial, size, strict=True)):
+        return None
+    return tuple(n // o for n, o in zip(spatial, size, strict=True))
