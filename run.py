@@ -138,6 +138,7 @@ def main(arguments):
         extras = extras_to_install(read_stamp() if usable() else {}, needed)
         if extras is not None:
             install(extras)
+            succeeds([PYTHON, "-m", "compileall", "-q", "tinygrad_course", "viz"], quiet=True)  # for a quick import
         return run([PYTHON, *start, *arguments[1:]], cwd)
     except (Problem, OSError) as problem:
         print(f"run.py: {problem}", file=sys.stderr)

@@ -26,10 +26,11 @@ import time
 if __name__ == "__main__":  # Matrices this small gain nothing from a second BLAS thread. Before NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from tqdm import tqdm
+
 import tinygrad_course as tg
 import viz
 from tinygrad_course import data, models, nn, optim, train
-from tqdm import tqdm
 
 DATA = {"mnist": data.MNIST, "digits": data.Digits}
 NETS = ("plain", "residual")
@@ -73,7 +74,7 @@ def parse(arguments):
                         "give it several times (default: 6, 18, 54)")  # fmt: skip
     parser.add_argument("--width", type=positive, default=64, metavar="N", help="units in a layer (default: 64)")
     parser.add_argument("--epochs", type=positive, metavar="N", help="passes over the data (default: 5)")
-    parser.add_argument("--seed", type=int, action="append", metavar="N", help="give it several times (default: 0, 1, 2)")
+    parser.add_argument("--seed", type=int, action="append", metavar="N", help="may be repeated (default: 0, 1, 2)")
     parser.add_argument("--data", choices=sorted(DATA), default="mnist", help="data set (default: mnist)")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out", "plain_vs_residual"), metavar="DIR",
                         help="folder for pictures and numbers (default: out/plain_vs_residual)")  # fmt: skip
@@ -84,7 +85,7 @@ def parse(arguments):
     options.epochs = options.epochs or (2 if options.quick else 5)
     for depth in options.depth:
         if depth < 4 or depth % 2:
-            parser.error(f"--depth {depth}: a stem, blocks of two layers and a classifier make an even number, 4 or more")
+            parser.error(f"--depth {depth}: stem, blocks of two layers and classifier make an even number, 4 or more")
     if min(options.seed) < 0:
         parser.error(f"--seed {min(options.seed)}: a seed is 0 or more")
     return options
@@ -182,7 +183,8 @@ class Study:
                     error, test, slope, size = (
                         self.mean(net, depth, f) for f in ("train_error", "test_error", "grad_slope", "input_gradient")
                     )
-                    lines.append(f"{net:<9} {depth:>5}   {error:>10.1%}   {test:>10.1%}   {slope:>15.3f}   {size:>10.3g}")
+                    row = f"{net:<9} {depth:>5}   {error:>10.1%}   {test:>10.1%}   {slope:>15.3f}   {size:>10.3g}"
+                    lines.append(row)
         return "\n".join([*lines, "", self.sentence()])
 
     def sentence(self):
@@ -192,8 +194,8 @@ class Study:
             return "One of the two nets is missing, so there is no comparison."
         low, high = depths[0], depths[-1]
         size = {net: self.mean(net, high, "input_gradient") for net in NETS}
-        text = f"At {high} layers the plain net's first-layer gradient is {size['plain'] / size['residual']:,.0f} times the "
-        text += "residual net's (same loss, same parameters). "
+        times = size["plain"] / size["residual"]
+        text = f"At {high} layers the plain net's first-layer gradient is {times:,.0f} times the residual net's. "
         for net in NETS:
             deep = self.mean(net, high, "train_error")
             if low == high:
@@ -202,7 +204,8 @@ class Study:
             shallow = self.mean(net, low, "train_error")
             spread = max(0.01, shallow)  # a change within a percentage point, or less than double, is none
             verdict = "rises" if deep - shallow > spread else "falls" if shallow - deep > spread else "hardly changes"
-            text += f"From {low} to {high} layers the {net} net's training error {verdict}: {shallow:.1%} to {deep:.1%}. "
+            text += f"From {low} to {high} layers the {net} net's training error {verdict}: "
+            text += f"{shallow:.1%} to {deep:.1%}. "
         return text.strip()
 
     def write(self):
@@ -230,7 +233,8 @@ class Study:
         profiles = {net: [layer.gradient_rms for layer in self.layers[net, deepest]] for net in NETS}
         activations = {net: [layer.activation_rms for layer in self.layers[net, deepest]] for net in NETS}
         theory = {"plain": viz.theory.batch_norm_relu_ratio(BATCH_SIZE)}
-        curves = {f"{net}, {d} layers": self.curves[net, d] for d in (depths[0], deepest)[: len(depths)] for net in NETS}
+        ends = sorted({depths[0], deepest})
+        curves = {f"{net}, {depth} layers": self.curves[net, depth] for depth in ends for net in NETS}
         heat = {f"{net}, {deepest} layers": self.history[net, deepest][1] for net in NETS}
         steps = self.history["plain", deepest][0]
         figures = {

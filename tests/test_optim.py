@@ -38,6 +38,54 @@ def adamw(w, g, s, weight_decay=1e-2, **options):
     return adam(w, g, s, weight_decay=weight_decay, decoupled=True, **options)
 
 
+def adagrad(w, g, s, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10, maximize=False):
+    g = (-g if maximize else g) + weight_decay * w
+    t = s["t"] = s.get("t", -1) + 1
+    s["sum"] = s.get("sum", initial_accumulator_value) + g * g
+    return w - lr / (1 + t * lr_decay) * g / (np.sqrt(s["sum"]) + eps)
+
+
+def adadelta(w, g, s, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0):
+    g = g + weight_decay * w
+    s["v"] = rho * s.get("v", 0) + (1 - rho) * g * g
+    delta = np.sqrt(s.get("u", 0) + eps) / np.sqrt(s["v"] + eps) * g
+    s["u"] = rho * s.get("u", 0) + (1 - rho) * delta * delta
+    return w - lr * delta
+
+
+def rmsprop(w, g, s, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False):
+    g = g + weight_decay * w
+    s["v"] = alpha * s.get("v", 0) + (1 - alpha) * g * g
+    s["mean"] = alpha * s.get("mean", 0) + (1 - alpha) * g
+    step = g / (np.sqrt(s["v"] - s["mean"] ** 2 * centered) + eps)
+    s["b"] = momentum * s.get("b", 0) + step
+    return w - lr * s["b"]
+
+
+def adamax(w, g, s, lr=2e-3, betas=(0.9, 0.999), eps=1e-8):
+    t = s["t"] = s.get("t", 0) + 1
+    s["m"] = betas[0] * s.get("m", 0) + (1 - betas[0]) * g
+    s["u"] = np.maximum(betas[1] * s.get("u", 0), np.abs(g) + eps)
+    return w - lr / (1 - betas[0] ** t) * s["m"] / s["u"]
+
+
+def radam(w, g, s, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    t, (b1, b2) = s.get("t", 0) + 1, betas
+    s["t"], s["m"], s["v"] = t, b1 * s.get("m", 0) + (1 - b1) * g, b2 * s.get("v", 0) + (1 - b2) * g * g
+    m, most = s["m"] / (1 - b1**t), 2 / (1 - b2) - 1
+    rho = most - 2 * t * b2**t / (1 - b2**t)
+    if rho <= 5:
+        return w - lr * m
+    r = np.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
+    return w - lr * r * m * np.sqrt(1 - b2**t) / (np.sqrt(s["v"]) + eps)
+
+
+def lion(w, g, s, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
+    g, m = -g if maximize else g, s.get("m", 0)
+    s["m"] = betas[1] * m + (1 - betas[1]) * g
+    return w - lr * weight_decay * w - lr * np.sign(betas[0] * m + (1 - betas[0]) * g)
+
+
 CASES = [
     (optim.SGD, sgd, {}),
     (optim.SGD, sgd, dict(lr=0.1)),
@@ -54,6 +102,20 @@ CASES = [
     (optim.AdamW, adamw, {}),
     (optim.AdamW, adamw, dict(lr=0.1, weight_decay=0.3)),
     (optim.AdamW, adamw, dict(lr=0.1, weight_decay=0.3, amsgrad=True)),
+    (optim.Adagrad, adagrad, {}),
+    (optim.Adagrad, adagrad, dict(lr=0.1, lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.3, eps=1e-3)),
+    (optim.Adagrad, adagrad, dict(maximize=True)),
+    (optim.Adadelta, adadelta, {}),
+    (optim.Adadelta, adadelta, dict(lr=0.5, rho=0.7, eps=1e-3, weight_decay=0.1)),
+    (optim.RMSprop, rmsprop, {}),
+    (optim.RMSprop, rmsprop, dict(lr=0.05, alpha=0.9, momentum=0.9, weight_decay=0.1)),
+    (optim.RMSprop, rmsprop, dict(lr=0.05, eps=1e-4, centered=True)),
+    (optim.Adamax, adamax, dict(lr=0.05)),
+    (optim.RAdam, radam, dict(lr=0.05)),
+    (optim.RAdam, radam, dict(lr=0.05, betas=(0.8, 0.99), eps=1e-4)),
+    (optim.Lion, lion, {}),
+    (optim.Lion, lion, dict(lr=0.01, betas=(0.8, 0.9), weight_decay=0.3)),
+    (optim.Lion, lion, dict(lr=0.01, maximize=True)),
 ]
 
 
@@ -104,7 +166,7 @@ def test_groups_have_their_own_options():
     assert "Parameter Group 2" in repr(optimizer) and "weight_decay: 0" in repr(optimizer)
 
 
-@pytest.mark.parametrize("row", [3, 10, 13])
+@pytest.mark.parametrize("row", [3, 10, 13, 16, 19, 21, 22, 23, 24, 27])
 def test_a_saved_state_continues_bit_identically(row):
     make, _, options = CASES[row]
 
@@ -150,6 +212,31 @@ def test_zero_grad_and_closure():
     assert p.grad is None
 
 
+def test_choices_of_implementation_change_nothing():
+    for name in ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop",
+                 "Lion"):  # fmt: skip
+        make = getattr(optim, name)
+        ends = []
+        for choices in ({}, {key: True for key in make.choices}):
+            (p,) = params = [tg.tensor(np.ones(3), requires_grad=True)]
+            optimizer = make(params, lr=0.01, **choices)
+            for _ in range(3):
+                p.grad = tg.tensor(np.array([1.0, -2.0, 3.0]))
+                optimizer.step()
+            ends.append(p.data)
+        np.testing.assert_array_equal(*ends)
+        assert np.isfinite(ends[0]).all() and (ends[0] != 1).any()
+
+
+def test_named_parameters_and_the_closure():
+    net = nn.Linear(2, 1)
+    optimizer = optim.SGD(net.named_parameters(), 0.1)
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+    with tg.no_grad():  # the closure records all the same
+        loss = optimizer.step(lambda: net(tg.ones(1, 2)).sum())
+    assert loss.requires_grad and optimizer.state[net.weight] == {}
+
+
 def test_a_step_before_backward_is_noticed():
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     optimizer = optim.SGD(net.parameters(), 0.1)
@@ -172,6 +259,10 @@ WRONG = [
     (lambda: optim.SGD([leaf], 0.1, nesterov=True), ValueError, "Nesterov"),
     (lambda: optim.Adam([leaf], betas=(1.0, 0.9)), ValueError, r"betas\[0\]"),
     (lambda: optim.Adam([leaf], eps=-1), ValueError, "eps"),
+    (lambda: optim.Adadelta([leaf], rho=2), ValueError, "rho"),
+    (lambda: optim.Rprop([leaf], etas=(1.1, 1.2)), ValueError, "etas"),
+    (lambda: optim.Lion([leaf], betas=(0.9, 1.0)), ValueError, r"betas\[1\]"),
+    (lambda: optim.Lion([leaf], lr=1e-4, sparse=True), TypeError, "'sparse'"),
     (lambda: optim.SGD([{"params": [leaf]}, {"params": [leaf]}], 0.1), ValueError, "more than one"),
     (lambda: optim.SGD([leaf], 0.1).load_state_dict({"state": {}, "param_groups": []}), ValueError, "sizes"),
 ]

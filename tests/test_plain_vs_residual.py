@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import pathlib
-import sys
 
 import pytest
 
@@ -20,7 +19,8 @@ def example():
 
 SMALL = ["--data", "digits", "--width", "16", "--epochs", "2", "--depth", "4", "--depth", "8", "--seed", "1"]
 PICTURES = [
-    "gradient_flow_plain_8", "gradient_flow_residual_8", "profile_start", "profile_training", "summary", "training_error",
+    "gradient_flow_plain_8", "gradient_flow_residual_8", "profile_start", "profile_training", "summary",
+    "training_error",
 ]  # fmt: skip
 
 

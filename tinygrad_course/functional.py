@@ -14,7 +14,9 @@ from .tensor import _as_tensor
 
 _SHOWN = ("activation", "arithmetic", "linear", "reduce", "shape", "index", "scatter", "mask", "join",
           "arrange", "diagonal", "sort", "einsum", "select", "division", "rounding", "elementwise", "compare",
-          "extrema", "statistics", "measure", "scan", "distance")  # fmt: skip
+          "extrema", "statistics", "measure", "scan", "distance",
+          "conv", "conv_transpose", "pool", "adaptive_pool",
+          "piecewise", "smooth", "dropout")  # fmt: skip
 
 __all__ = [name for family in _SHOWN for name in FAMILIES[family].__all__]
 

@@ -441,7 +441,8 @@ class Tensor(TensorBase):
         """Become operation(self, …), which may have saved self's numbers: while it is recorded it saves a copy."""
         source = self
         operands = (self, *arguments)
-        if engine.state.grad_enabled and any(getattr(a, "_requires_grad", False) for a in operands):
+        saves = operation is not ops.add and operation is not ops.sub
+        if saves and engine.state.grad_enabled and any(getattr(a, "_requires_grad", False) for a in operands):
             source = Tensor(self._data.copy())
             source.node, source._requires_grad = self.node, self._requires_grad
         result = operation(source, *arguments, **keywords)

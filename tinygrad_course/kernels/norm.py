@@ -10,7 +10,7 @@ import numpy as np
 
 from .jit import inner, kernel, prange
 
-SERIAL_BELOW = 16_000  # elements
+SERIAL_BELOW = 65_000  # elements
 SMALL = 16  # up to this S, run along columns
 COLUMNS = 64  # columns owned together
 RUN = 1024  # numbers that backward adds up in x's own type, before their sum joins the float64 one
@@ -230,14 +230,14 @@ def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, fi
     for i in range(width):
         center[i] = mean[first + i]
     _products(dy, x, S, first, center, total, product)
-    for i in range(width):
+    for i in range(width):  # quotients: a chain of products could be multiplied in another order each time
         c = first + i
-        r = np.float64(inverse_std[c])
-        w = r * np.float64(weight[c]) if weight.size else r
+        std = 1.0 / np.float64(inverse_std[c])
+        w = (np.float64(weight[c]) if weight.size else 1.0) / std
         dbias[c] = real(total[i])
-        dweight[c] = real(product[i] * r)
+        dweight[c] = real(product[i] / std)
         a[i] = real(w)
-        b[i] = real(-w * r * r * product[i] / count if batch else 0.0)
+        b[i] = real(-w * (product[i] / (std * std)) / count if batch else 0.0)
         k[i] = real(-w * total[i] / count if batch else 0.0)
     _combine(dy, x, dx, S, first, a, b, k, center)
 
@@ -278,5 +278,5 @@ def batch_norm_backward(dy, x, weight, mean, inverse_std):
 
 
 def normalize_with_backward(dy, x, weight, mean, inverse_std):
-    """(dx, dweight, dbias) of `normalize_with`; its statistics being constant, dx = weight · inverse_std · dy."""
+    """(dx, dweight, dbias) of `normalize_with`; its statistics being constant, dx = weight·inverse_std·dy."""
     return _gradients(dy, x, weight, mean, inverse_std, False)

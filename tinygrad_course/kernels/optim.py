@@ -4,7 +4,7 @@ import numpy as np
 
 from .jit import inner, kernel, prange
 
-SERIAL_BELOW = 30_000  # elements
+SERIAL_BELOW = 100_000  # elements
 BLOCK = 4096  # elements an iteration of a parallel loop owns
 
 

@@ -1,27 +1,64 @@
-"""Dropout: switch units off at random while training (Srivastava et al. 2014)."""
+"""Dropout layers: they switch units off at random while training, and are the identity in eval mode."""
 
-from ..generator import default_generator
-from ..tensor import Tensor
+from .. import ops
+from ..ops.dropout import check_probability
 from .module import Module
 
 
-class Dropout(Module):
-    """y = x · m / (1 - p) in training, m = 0 with probability p, else 1, anew for each element; y = x in eval mode.
-
-    The division keeps the mean: E[y] = x.
-    """
-
+class _Dropout(Module):
     def __init__(self, p=0.5, inplace=False):
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: the probability p has to be between 0 and 1, got {p}")
+        check_probability(p, type(self).__name__)
         self.p, self.inplace = p, inplace
-
-    def forward(self, x):
-        if not self.training or self.p == 0:
-            return x
-        kept = default_generator().random(x.shape, "float32") >= self.p
-        return x * Tensor(kept.astype(x.dtype) * (1 / (1 - self.p) if self.p < 1 else 0))
 
     def extra_repr(self):
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(_Dropout):
+    """y = x · m / (1 - p) in training, m = 0 with probability p, else 1, anew for each element; y = x in eval mode.
+
+    The division keeps the mean: E[y] = x. (Srivastava et al. 2014.)
+    """
+
+    def forward(self, x):
+        return ops.dropout(x, self.p, self.training)
+
+
+class Dropout1d(_Dropout):
+    """Dropout of whole channels of x (N, C, L) or (C, L)."""
+
+    def forward(self, x):
+        return ops.dropout1d(x, self.p, self.training)
+
+
+class Dropout2d(_Dropout):
+    """Dropout of whole channels of images x (N, C, H, W): neighbouring pixels say nearly the same, so dropping single
+    ones would drop little (Tompson et al. 2015)."""
+
+    def forward(self, x):
+        return ops.dropout2d(x, self.p, self.training)
+
+
+class Dropout3d(_Dropout):
+    """Dropout of whole channels of x (N, C, D, H, W) or (C, D, H, W)."""
+
+    def forward(self, x):
+        return ops.dropout3d(x, self.p, self.training)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout after SELU: what is dropped becomes -λα, then all is scaled so that mean 0 and variance 1 stay.
+
+    (Klambauer et al. 2017.)
+    """
+
+    def forward(self, x):
+        return ops.alpha_dropout(x, self.p, self.training)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """AlphaDropout of whole channels of x (N, C, …)."""
+
+    def forward(self, x):
+        return ops.feature_alpha_dropout(x, self.p, self.training)

@@ -1,4 +1,4 @@
-"""Normalization layers."""
+"""Batch normalization layers, and what they share with instance norm. The other norms are in `layer_norm.py`."""
 
 import numpy as np
 
@@ -8,14 +8,19 @@ from ..tensor import Tensor
 from .module import Module, Parameter
 
 
-class _BatchNorm(Module):
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, dtype=None):
+class NormBase(Module):
+    """A norm of `num_features` channels: γ and β if it is `affine`, and running estimates if it tracks them."""
+
+    def __init__(
+        self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None,
+        *, bias=True,
+    ):  # fmt: skip
         super().__init__()
         dtype = dtype or np.float32
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.register_parameter("weight", Parameter(np.ones(num_features, dtype)) if affine else None)
-        self.register_parameter("bias", Parameter(np.zeros(num_features, dtype)) if affine else None)
+        self.register_parameter("bias", Parameter(np.zeros(num_features, dtype)) if affine and bias else None)
         tracked = track_running_stats
         self.register_buffer("running_mean", Tensor(np.zeros(num_features, dtype)) if tracked else None)
         self.register_buffer("running_var", Tensor(np.ones(num_features, dtype)) if tracked else None)
@@ -28,6 +33,22 @@ class _BatchNorm(Module):
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
 
+    def reset_parameters(self):
+        """γ = 1, β = 0, and the running estimates as at the start."""
+        self.reset_running_stats()
+        for parameter, value in ((self.weight, 1), (self.bias, 0)):
+            if parameter is not None:
+                parameter.data[...] = value
+
+    def extra_repr(self):
+        without = ", bias=False" if self.affine and self.bias is None else ""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}{without}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(NormBase):
     def forward(self, x):
         self._check(x)
         momentum = self.momentum
@@ -58,12 +79,6 @@ class _BatchNorm(Module):
                 f"{where()}{type(self).__name__}({self.num_features}): input of shape {x.shape} has {x.shape[1]} "
                 f"channels, not {self.num_features}"
             )
-
-    def extra_repr(self):
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
-        )
 
 
 class BatchNorm1d(_BatchNorm):

@@ -12,7 +12,8 @@ FAMILIES = {
         "loss_density", "distance", "loss_margin", "norm", "pool", "reduce", "shape",
         "index", "scatter", "mask", "join", "arrange", "diagonal", "sort", "einsum",
         "select", "division", "rounding", "elementwise", "compare", "extrema", "statistics", "measure", "scan",
-        "conv_transpose", "adaptive_pool", "unpool", "resample", "folding",
+        "conv_transpose", "adaptive_pool", "unpool", "resample", "folding", "piecewise", "smooth", "dropout",
+        "embedding", "layer_norm", "windows",
     )
 }  # fmt: skip
 
@@ -27,12 +28,15 @@ from .convert import *
 from .diagonal import *
 from .distance import *
 from .division import *
+from .dropout import *
 from .einsum import *
 from .elementwise import *
+from .embedding import *
 from .extrema import *
 from .folding import *
 from .index import *
 from .join import *
+from .layer_norm import *
 from .linear import *
 from .loss import *
 from .loss_binary import *
@@ -42,6 +46,7 @@ from .loss_margin import *
 from .mask import *
 from .measure import *
 from .norm import *
+from .piecewise import *
 from .pool import *
 from .reduce import *
 from .resample import *
@@ -50,6 +55,7 @@ from .scan import *
 from .scatter import *
 from .select import *
 from .shape import *
+from .smooth import *
 from .sort import *
 from .statistics import *
 from .unpool import *

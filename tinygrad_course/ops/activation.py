@@ -1,21 +1,23 @@
 """Activations: the nonlinearities between layers."""
 
+import warnings
+
 import numpy as np
 
 from .. import engine
 from ..engine import Function
 from ..kernels import activation as kernels
-from .convert import DEFAULT_FLOAT, cast, contiguous, expect_tensor
+from .convert import cast, contiguous, expect_tensor, floating
 from .reduce import normalize_dims
 from .select import choose
 
-__all__ = ["log_softmax", "relu", "relu6", "sigmoid", "softmax", "tanh"]
-METHODS = [name for name in __all__ if name != "relu6"]  # of Tensor
+__all__ = ["log_softmax", "relu", "sigmoid", "softmax", "softmin", "tanh"]
+METHODS = [name for name in __all__ if name != "softmin"]  # of Tensor
 IN_PLACE = ["relu", "tanh", "sigmoid"]
 
 
 class ReLU(Function):
-    """y = max(x, 0);  ∂y/∂x = 1 where y > 0, else 0 (0 at the kink)."""
+    """y = max(x, 0);  ∂y/∂x = 0 where y ≤ 0, else 1 (0 at the kink)."""
 
     __slots__ = ()
     name = "relu"
@@ -30,22 +32,7 @@ class ReLU(Function):
         return kernels.relu_backward(contiguous(dy), y)
 
     def backward_on_tape(self, dy):
-        return choose(engine._array(self.saved[0]) > 0, dy, 0)
-
-
-class ReLU6(Function):
-    """y = min(max(x, 0), 6);  ∂y/∂x = 1 where 0 < x < 6, else 0 (0 at both kinks)."""
-
-    __slots__ = ()
-    name = "relu6"
-
-    def forward(self, x):
-        self.saved = ((x > 0) & (x < 6) | np.isnan(x),)
-        return np.minimum(np.maximum(x, 0), 6)
-
-    def backward(self, dy):
-        (passes,) = self.saved
-        return dy * passes
+        return choose(self.saved[0] <= 0, 0, dy)
 
 
 class Tanh(Function):
@@ -124,44 +111,57 @@ class LogSoftmax(Function):
         return dy - np.exp(y) * dy.sum(axis=self.axis, keepdims=True)
 
 
-def _floating(x, name):
-    expect_tensor(x, name)
-    return x if x._data.dtype.kind == "f" else cast(x, DEFAULT_FLOAT)
+def relu(input, inplace=False):
+    """max(x, 0), with derivative 0 at 0 (PyTorch's; ELTE lecture 8 writes 1). gain √2.
+
+    `inplace` is accepted for PyTorch's listings; the result is always a new tensor.
+    """
+    expect_tensor(input, "relu")
+    if input._data.dtype.kind in "iu":
+        return engine._tensor_class(np.maximum(input._data, 0))
+    return ReLU()(floating(input))
 
 
-def relu(x):
-    """max(x, 0), with derivative 0 at 0 (PyTorch's; ELTE lecture 8 writes 1)."""
-    expect_tensor(x, "relu")
-    if x._data.dtype.kind in "iu":
-        return engine._tensor_class(np.maximum(x._data, 0))
-    return ReLU()(_floating(x, "relu"))
+def tanh(input):
+    """(e^2x - 1) / (e^2x + 1), without overflow for any x. gain 1.5925 (PyTorch's table says 5/3)."""
+    expect_tensor(input, "tanh")
+    return Tanh()(floating(input))
 
 
-def relu6(x):
-    """min(max(x, 0), 6)."""
-    expect_tensor(x, "relu6")
-    return ReLU6()(x)
-
-
-def tanh(x):
-    """(e^2x - 1) / (e^2x + 1), without overflow for any x."""
-    return Tanh()(_floating(x, "tanh"))
-
-
-def sigmoid(x):
+def sigmoid(input):
     """1 / (1 + e^-x), without overflow for any x."""
-    return Sigmoid()(_floating(x, "sigmoid"))
+    expect_tensor(input, "sigmoid")
+    return Sigmoid()(floating(input))
 
 
-def softmax(x, dim):
-    """e^x / Σ e^x along `dim`: positive numbers that sum to 1."""
-    x = _floating(x, "softmax")
-    (axis,) = normalize_dims(dim, max(x._data.ndim, 1))
-    return Softmax(axis if x._data.ndim else ())(x)
+def softmax(input, dim=None, dtype=None, _stacklevel=3):
+    """e^x / Σ e^x along `dim`: positive numbers that sum to 1. With `dtype`, x is first converted to it.
+
+    Without `dim`, PyTorch's old rule, with a warning: 0 for tensors of 0, 1 and 3 dimensions, else 1.
+    """
+    x, axis = _prepared("softmax", input, dim, dtype)
+    return Softmax(axis)(x)
 
 
-def log_softmax(x, dim):
+def log_softmax(input, dim=None, dtype=None, _stacklevel=3):
     """ln softmax(x) along `dim`, without underflow."""
-    x = _floating(x, "log_softmax")
-    (axis,) = normalize_dims(dim, max(x._data.ndim, 1))
-    return LogSoftmax(axis if x._data.ndim else ())(x)
+    x, axis = _prepared("log_softmax", input, dim, dtype)
+    return LogSoftmax(axis)(x)
+
+
+def softmin(input, dim=None, dtype=None, _stacklevel=3):
+    """softmax(-x): the smallest one weighs most."""
+    expect_tensor(input, "softmin")
+    return softmax(-input, dim, dtype)
+
+
+def _prepared(name, x, dim, dtype):
+    """x in a floating dtype, and the axis."""
+    expect_tensor(x, name)
+    ndim = x._data.ndim
+    if dim is None:
+        dim = 0 if ndim in (0, 1, 3) else 1
+        warnings.warn(f"{engine.where()}{name}: pass dim; without it, dimension {dim} is taken", stacklevel=4)
+    x = floating(x) if dtype is None else cast(x, dtype)
+    (axis,) = normalize_dims(dim, max(ndim, 1))
+    return x, axis if ndim else ()

@@ -5,6 +5,8 @@ y back to x's place (the transposed convolution), and the correlation of x with 
 of their second derivatives is again one of the three. A signal (N, C, L) is an image of height 1.
 """
 
+import operator
+
 import numpy as np
 
 from ..engine import Function, where
@@ -187,6 +189,10 @@ def from_images(y, dims, ndim):
 
 def numbers(value, count, name, least):
     """An int, or `count` ints, as a tuple of `count` ints ≥ `least`."""
+    if type(value) is int and value >= least:  # what a layer gives, at each step of a training
+        return (value,) * count
+    if type(value) is tuple and len(value) == count and set(map(type, value)) == {int} and min(value) >= least:
+        return value
     several = (value,) * count if isinstance(value, int | np.integer) else value
     many = {1: "one int", 2: "a pair of ints", 3: "three ints"}[count]
     if not isinstance(several, list | tuple) or not all(isinstance(v, int | np.integer) for v in several):
@@ -209,14 +215,15 @@ def padding_pairs(padding, kernel_size, stride, dilation):
             raise RuntimeError(f"{where()}padding='same' is for stride 1 only, got stride {stride}")
         total = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilation, kernel_size, strict=True)]
         return tuple((t // 2, t - t // 2) for t in total)
-    return tuple((p, p) for p in numbers(padding, len(kernel_size), "padding", 0))
+    return tuple([(p, p) for p in numbers(padding, len(kernel_size), "padding", 0)])
 
 
 def check_operands(name, dims, x, weight, bias):
     """Input and weight are tensors of a layer's shapes, and of one dtype, float or int64."""
-    for role, tensor in (("input", x), ("weight", weight), ("bias", bias)):
-        if tensor is not None or role != "bias":
-            expect_tensor(tensor, name, role)
+    expect_tensor(x, name)
+    expect_tensor(weight, name, "weight")
+    if bias is not None:
+        expect_tensor(bias, name, "bias")
     a, w = x._data, weight._data
     if w.ndim != dims + 2:
         names = "in, out/groups" if "transpose" in name else "out, in/groups"
@@ -270,11 +277,11 @@ def check_groups(name, groups, channels, role):
 
 def check_fits(name, size, kernel_size, padding, dilation):
     """The filter is not larger than the padded image."""
-    padded = [s + p[0] + p[1] for s, p in zip(size, padding, strict=True)]
+    padded = [s + before + after for s, (before, after) in zip(size, padding, strict=True)]
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel_size, strict=True)]
     if min(kernel_size) < 1:
         raise RuntimeError(f"{where()}{name}: kernel size must be at least 1, got {tuple(kernel_size)}")
-    if any(r > p for r, p in zip(reach, padded, strict=True)):
+    if not all(map(operator.le, reach, padded)):
         kernel, image = (" x ".join(map(str, s)) for s in (reach, padded))
         raise RuntimeError(
             f"{where()}{name}: the kernel ({kernel}, dilation included) is larger than the padded input ({image}); "

@@ -53,6 +53,16 @@ def expect_tensor(x, name, role="input"):
         )
 
 
+def expect_floating(x, name):
+    """x, or a RuntimeError if it does not hold floating numbers."""
+    expect_tensor(x, name)
+    if x._data.dtype.kind != "f":
+        raise RuntimeError(
+            f"{engine.where()}{name}: expected a floating tensor, got {x._data.dtype}; convert it with .float()"
+        )
+    return x
+
+
 def cast(x, dtype):
     """`x` in another dtype. Only a conversion between floating dtypes has a gradient."""
     dtype = np.dtype(dtype)

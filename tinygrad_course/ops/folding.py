@@ -117,8 +117,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     if shape[-1] != rows * columns:
         raise RuntimeError(
             f"{where()}fold: input of shape {shape} has {shape[-1]} columns, but an image of {size} has {rows} x "
-            f"{columns} = {rows * columns} windows of kernel_size {how[0]}, dilation {how[1]}, padding {how[2]}, stride "
-            f"{how[3]}"
+            f"{columns} = {rows * columns} windows of kernel_size {how[0]}, dilation {how[1]}, padding {how[2]}, "
+            f"stride {how[3]}"
         )
     if len(shape) == 2:
         z = Fold(size, *how)(reshape(input, 1, *shape))

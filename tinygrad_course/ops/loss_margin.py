@@ -115,6 +115,8 @@ def multi_margin_loss(
         raise ValueError(f"{where()}multi_margin_loss: only p = 1 and p = 2 are supported, got {p}")
     x, y = _rows("multi_margin_loss", input, target, 0)
     N, C = x._data.shape
+    if weight is not None and weight._data.ndim != 1:
+        raise ValueError(f"{where()}multi_margin_loss: weight must be one-dimensional, got shape {weight._data.shape}")
     labels = y._data.astype(np.int64)
     if labels.size and not (labels.min() >= 0 and labels.max() < C):
         raise RuntimeError(f"{where()}multi_margin_loss: targets must lie in 0 … {C - 1}")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..engine import Function, where
 from ..kernels import norm as kernels
-from .convert import contiguous, expect_tensor
+from .convert import contiguous, expect_floating
 
 __all__ = ["batch_norm"]
 METHODS = []  # of Tensor
@@ -24,7 +24,8 @@ class BatchNorm(Function):
         self.eps = eps
 
     def forward(self, x, weight, bias):
-        y, self.mean, self.variance, inverse_std = kernels.batch_norm_forward(_rows(x), *_vectors(weight, bias), self.eps)
+        weight_and_bias = _vectors(weight, bias)
+        y, self.mean, self.variance, inverse_std = kernels.batch_norm_forward(_rows(x), *weight_and_bias, self.eps)
         self.saved = x, weight, inverse_std
         return y.reshape(x.shape)
 
@@ -32,6 +33,16 @@ class BatchNorm(Function):
         x, weight, inverse_std = self.saved
         dx, dweight, dbias = kernels.batch_norm_backward(_rows(dy), _rows(x), *_vectors(weight), self.mean, inverse_std)
         return dx.reshape(x.shape), dweight if self.needs[1] else None, dbias if self.needs[2] else None
+
+    def backward_on_tape(self, dy):
+        x, weight, _ = self.saved_tensors()
+        axes = (0, *range(2, x.ndim))
+        centered = x - x.mean(axes, True)
+        inverse_std = ((centered * centered).mean(axes, True) + self.eps).rsqrt()
+        normal = centered * inverse_std
+        g = dy if weight is None else dy * _along_channels(weight, x)
+        dx = (g - g.mean(axes, True) - normal * (g * normal).mean(axes, True)) * inverse_std
+        return dx, (dy * normal).sum(axes) if self.needs[1] else None, dy.sum(axes) if self.needs[2] else None
 
 
 class BatchNormEval(Function):
@@ -55,6 +66,14 @@ class BatchNormEval(Function):
         )
         return dx.reshape(x.shape), dweight if self.needs[1] else None, dbias if self.needs[2] else None
 
+    def backward_on_tape(self, dy):
+        x, weight = self.saved_tensors()
+        axes = (0, *range(2, x.ndim))
+        mean, inverse_std = (_along_channels(v, x) for v in (self.mean, self.inverse_std))
+        dx = (dy if weight is None else dy * _along_channels(weight, x)) * inverse_std
+        dweight = (dy * ((x - mean) * inverse_std)).sum(axes) if self.needs[1] else None
+        return dx, dweight, dy.sum(axes) if self.needs[2] else None
+
 
 def _rows(x):
     """(N, C, …) as a contiguous (N, C, S)."""
@@ -65,8 +84,13 @@ def _vectors(*vectors):
     return [None if v is None else contiguous(v) for v in vectors]
 
 
+def _along_channels(vector, x):
+    """A vector, array or tensor, as (C, 1, …), which broadcasts with x (N, C, …)."""
+    return vector.reshape((-1,) + (1,) * (x.ndim - 2))
+
+
 def batch_norm(
-    x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
     """Batch normalization of x (N, C) or (N, C, …), per channel C, over all other dimensions.
 
@@ -74,28 +98,20 @@ def batch_norm(
     running = (1 - momentum) · running + momentum · batch, with the unbiased variance. Otherwise the running
     ones normalize. ε stands inside the root. Ioffe & Szegedy 2015.
     """
-    expect_tensor(x, "batch_norm")
-    a = x._data
-    if a.dtype.kind != "f":
-        raise RuntimeError(f"{where()}batch_norm: expected a floating tensor, got {a.dtype}; convert it with .float()")
+    expect_floating(input, "batch_norm")
+    a = input._data
     if a.ndim < 2:
+        if a.ndim and not a.size:
+            return input.clone()
         raise ValueError(f"{where()}batch_norm: expected an input (N, C, …), got shape {a.shape}")
-    channels = a.shape[1]
-    for name, t in (("weight", weight), ("bias", bias), ("running_mean", running_mean), ("running_var", running_var)):
-        if t is not None and t._data.shape != (channels,):
-            raise RuntimeError(
-                f"{where()}batch_norm: input of shape {a.shape} has {channels} channels, but {name} has shape "
-                f"{t._data.shape}"
-            )
-        if t is not None and t._data.dtype != a.dtype:
-            raise RuntimeError(
-                f"{where()}batch_norm: input is {a.dtype} but {name} is {t._data.dtype}; convert the input with "
-                f".to(tg.{t._data.dtype})"
-            )
+    check_parameters("batch_norm", a, a.shape[1:2], weight=weight, bias=bias, running_mean=running_mean,
+                     running_var=running_var)  # fmt: skip
+    if eps < 0:
+        raise ValueError(f"{where()}batch_norm: eps must not be negative, got {eps}")
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError(f"{where()}batch_norm: running_mean and running_var are needed outside of training")
-        return BatchNormEval(running_mean._data.copy(), running_var._data, eps)(x, weight, bias)
+        return BatchNormEval(running_mean._data.copy(), running_var._data, eps)(input, weight, bias)
     count = a.shape[0] * math.prod(a.shape[2:])
     if count == 1:
         raise ValueError(
@@ -103,15 +119,35 @@ def batch_norm(
             "use a larger batch, or model.eval()"
         )
     node = BatchNorm(eps)
-    y = node(x, weight, bias)
+    y = node(input, weight, bias)
+    if not a.size:
+        return y
     if running_mean is not None:
-        _move_towards(running_mean, node.mean, momentum)
+        move_towards(running_mean, node.mean, momentum)
     if running_var is not None:
-        _move_towards(running_var, node.variance * (count / max(count - 1, 1)), momentum)
+        move_towards(running_var, node.variance * (count / max(count - 1, 1)), momentum)
     return y
 
 
-def _move_towards(running, batch, momentum):
+def check_parameters(norm, a, shape, **parameters):
+    """RuntimeError if one of a norm's parameters, where given, has not this shape and the dtype of the array a."""
+    for name, t in parameters.items():
+        if t is None:
+            continue
+        if t._data.shape != shape:
+            has = f"has {shape[0]} channels" if norm.startswith(("batch", "group", "instance")) else f"ends in {shape}"
+            raise RuntimeError(
+                f"{where()}{norm}: input of shape {a.shape} {has}, but {name} has shape {t._data.shape}"
+            )
+        if t._data.dtype != a.dtype:
+            raise RuntimeError(
+                f"{where()}{norm}: input is {a.dtype} but {name} is {t._data.dtype}; convert the input with "
+                f".to(tg.{t._data.dtype})"
+            )
+
+
+def move_towards(running, batch, momentum):
+    """running = (1 - momentum) · running + momentum · batch, in place."""
     running._data *= 1 - momentum
     running._data += momentum * batch
     running._changed_in_place()

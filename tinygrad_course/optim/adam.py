@@ -10,7 +10,8 @@ class Adam(Optimizer):
     """w ← w - lr · m̂ / (√v̂ + eps): m and v are running means of g and g², m̂ and v̂ without their bias towards 0.
 
     m ← β₁ m + (1 - β₁) g, v ← β₂ v + (1 - β₂) g², m̂ = m/(1 - β₁ᵗ), v̂ = v/(1 - β₂ᵗ). `weight_decay` is added to
-    the gradient (L2), or with `decoupled_weight_decay` shrinks w instead. With `amsgrad` the largest v so far is used. Kingma & Ba 2015; PyTorch's formulas.
+    the gradient (L2), or with `decoupled_weight_decay` shrinks w instead. With `amsgrad` the largest v so far is
+    used. Kingma & Ba 2015; PyTorch's formulas.
     """
 
     choices = {"foreach": None, "capturable": False, "differentiable": False, "fused": None}

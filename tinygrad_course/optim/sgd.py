@@ -38,7 +38,7 @@ class SGD(Optimizer):
 
 
 class ASGD(Optimizer):
-    """Averaged SGD: `ax` is the mean of the w's since step t0, a better answer than the last w (Polyak & Juditsky 1992).
+    """Averaged SGD: `ax`, the mean of the w's since step t0, is a better answer than the last w (Polyak 1992).
 
     w ← (1 - λη) w - η g;  ax ← ax + μ (w - ax);  η ← lr / (1 + λ lr t)^alpha, μ ← 1 / max(1, t - t0).
     """

@@ -31,7 +31,8 @@ if file_format == "png":
     left, bottom, right, top = map(float, graph.graph_attr["bb"].split(","))
     inches = max(1.0, (right - left + 24) * (top - bottom + 24) / 72 ** 2)
     graph.graph_attr["dpi"] = str(max(20.0, min(float(dots), (float(most) / inches) ** 0.5)))
-graph.draw(target, format=file_format)
+with open(target, "wb") as file:  # not draw(target): that needs a newer fileinput than Python 3.11.2's
+    file.write(graph.draw(format=file_format))
 """
 
 

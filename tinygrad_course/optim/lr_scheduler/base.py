@@ -1,5 +1,6 @@
 """What all schedules share."""
 
+import types
 import warnings
 
 from ..optimizer import Optimizer
@@ -94,8 +95,4 @@ def per_group(name, optimizer, value):
 
 def functions_of_state(functions):
     """What a state_dict keeps of functions: the attributes of callable objects, None for plain functions."""
-    return [None if not hasattr(f, "__dict__") or callable_is_plain(f) else f.__dict__.copy() for f in functions]
-
-
-def callable_is_plain(function):
-    return type(function).__name__ in ("function", "builtin_function_or_method", "method")
+    return [None if isinstance(f, types.FunctionType) else f.__dict__.copy() for f in functions]

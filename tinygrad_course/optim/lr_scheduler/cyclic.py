@@ -105,7 +105,9 @@ class CyclicLR(_MomentumCycle):
         self.total_size = step_size_up + (step_size_up if step_size_down is None else float(step_size_down))
         self.step_ratio = step_size_up / self.total_size
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
-            raise ValueError(f"mode must be 'triangular', 'triangular2' or 'exp_range', got {mode!r}; or give a scale_fn")
+            raise ValueError(
+                f"mode must be 'triangular', 'triangular2' or 'exp_range', got {mode!r}; or give a scale_fn"
+            )
         self.mode, self.gamma, self.custom_scale = mode, gamma, scale_fn
         self.scale_mode = scale_mode
         if scale_fn is None:
@@ -143,7 +145,7 @@ class CyclicLR(_MomentumCycle):
 
 
 class OneCycleLR(_MomentumCycle):
-    """One cycle for the whole training: up from max_lr/div_factor to `max_lr`, then down to 1/final_div_factor of the start.
+    """One cycle for the whole training: lr₀ = max_lr/div_factor, up to `max_lr`, down to lr₀/final_div_factor.
 
     The rise takes the share `pct_start` of `total_steps` (or epochs · steps_per_epoch). `three_phase` comes down to
     the start as symmetrically as it rose before it goes to the end. "cos" or "linear" lines; the momentum goes the

@@ -227,7 +227,8 @@ MODULES = [
     ("PoissonNLLLoss", dict(full=True), "probabilities"), ("HingeEmbeddingLoss", dict(margin=0.7), "signs"),
     ("SoftMarginLoss", {}, "signs"), ("MultiLabelSoftMarginLoss", {}, "probabilities"),
     ("CrossEntropyLoss", dict(label_smoothing=0.1), "classes"), ("NLLLoss", dict(ignore_index=1), "classes"),
-    ("MultiMarginLoss", dict(p=2), "classes"), ("CosineSimilarity", {}, "pair"), ("PairwiseDistance", dict(p=1), "pair"),
+    ("MultiMarginLoss", dict(p=2), "classes"), ("CosineSimilarity", {}, "pair"),
+    ("PairwiseDistance", dict(p=1), "pair"),
     ("TripletMarginLoss", dict(swap=True, p=1), "three"), ("TripletMarginWithDistanceLoss", dict(margin=2.0), "three"),
     ("GaussianNLLLoss", dict(full=True), "variance"), ("MarginRankingLoss", dict(margin=0.2), "ranking"),
     ("CosineEmbeddingLoss", dict(margin=0.1), "embedding"),
@@ -249,7 +250,8 @@ INPUTS = {
 def test_modules(name, options, inputs):
     for reduction in REDUCTIONS if name not in ("CosineSimilarity", "PairwiseDistance") else [None]:
         how = dict(options) if reduction is None else dict(options, reduction=reduction)
-        agree(getattr(nn, name)(**how), getattr(torch.nn, name)(**how), INPUTS[inputs](), {}, second=name != "MultiMarginLoss")
+        mine, yours = getattr(nn, name)(**how), getattr(torch.nn, name)(**how)
+        agree(mine, yours, INPUTS[inputs](), {}, second=name != "MultiMarginLoss")
     if name != "TripletMarginWithDistanceLoss":  # PyTorch's prints the distance as a layer
         assert repr(getattr(nn, name)(**options)) == repr(getattr(torch.nn, name)(**options))
 

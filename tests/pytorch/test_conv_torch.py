@@ -197,3 +197,16 @@ def test_maxima_of_nan_and_equal_numbers():
         theirs = getattr(torch.nn.functional, name)(torch.tensor(x), return_indices=True, **keywords)
         for f, e in zip(getattr(F, name)(tg.tensor(x), return_indices=True, **keywords), theirs, strict=True):
             close(f, e)
+
+
+def test_windows_along_a_dimension():
+    x = np.random.default_rng(0).normal(size=(4, 5, 6))
+    for row in ((0, 2, 1), (1, 3, 2), (-1, 6, 1), (2, 0, 4), (-2, 1, 5)):
+        theirs, mine = torch.tensor(x, requires_grad=True), tg.tensor(x, requires_grad=True)
+        compare(theirs.unfold(*row) ** 2, mine.unfold(*row) ** 2, [theirs], [mine])
+    assert tg.tensor(3.0).unfold(0, 1, 1).shape == (1,) and tg.tensor(3.0).unfold(0, 0, 1).shape == (0,)
+    for row in ((0, 5, 1), (1, 2, 0), (0, -1, 1)):
+        with pytest.raises(RuntimeError):
+            torch.tensor(x).unfold(*row)
+        with pytest.raises(RuntimeError, match="unfold"):
+            tg.tensor(x).unfold(*row)
