@@ -45,7 +45,8 @@ ACTIVATIONS = {
     "swish of a tensor": (F.swish, lambda x, b: x * sigma(b * x), [A, ()]),
     "mish": (F.mish, lambda x: x * np.tanh(np.log1p(np.exp(x))), [A]),
     "softplus": (F.softplus, lambda x: np.log1p(np.exp(x)), [A]),
-    "softplus beta": (lambda x: F.softplus(x, 3, 2), lambda x: np.where(3 * x > 2, x, np.log1p(np.exp(3 * x)) / 3), [A]),
+    "softplus beta": (lambda x: F.softplus(x, 3, 2), lambda x: np.where(3 * x > 2, x, np.log1p(np.exp(3 * x)) / 3),
+                      [A]),
     "softsign": (F.softsign, lambda x: x / (1 + abs(x)), [A]),
     "softmin": (lambda x: F.softmin(x, 1), lambda x: np_softmax(-x, 1), [A]),
     "softmax": (lambda x: F.softmax(x, 0), lambda x: np_softmax(x, 0), [A]),
@@ -120,8 +121,9 @@ def test_layouts_float32_and_empty(name):
     assert y.shape[0] == 0 and empty.grad.shape == empty.shape
 
 
-@pytest.mark.parametrize("name", [n for n in ACTIVATIONS if "soft" not in n[:4] and "max" not in n and "glu" not in n[:3]
-                                  and "channels" not in n])  # fmt: skip
+@pytest.mark.parametrize("name", [
+    n for n in ACTIVATIONS if "soft" not in n[:4] and "max" not in n and "glu" not in n[:3] and "channels" not in n
+])  # fmt: skip
 def test_a_single_number(name):
     operation, oracle, shapes = ACTIVATIONS[name]
     numbers = [np.asarray(-0.3), *[np.full(s, 0.4) for s in shapes[1:]]]
@@ -230,7 +232,8 @@ def test_rrelu_in_training():
 
 
 ERRORS = [
-    (lambda: F.prelu(tg.zeros(2, 3), tg.zeros(2)), RuntimeError, r"shape \(2, 3\) has 3 channels.*2 weights.*num_parameters=3"),
+    (lambda: F.prelu(tg.zeros(2, 3), tg.zeros(2)), RuntimeError,
+     r"shape \(2, 3\) has 3 channels.*2 weights.*num_parameters=3"),
     (lambda: F.prelu(tg.zeros(2, 3), tg.zeros(3, dtype=tg.float64)), RuntimeError, "float32 but the weight is float64"),
     (lambda: F.glu(tg.zeros(2, 3)), RuntimeError, r"dimension 1 of the input of shape \(2, 3\) must be even"),
     (lambda: F.celu(tg.zeros(1), 0), RuntimeError, "alpha must not be 0"),

@@ -106,11 +106,12 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     expect_tensor(input, "dropout2d")
     check_probability(p, "dropout2d")
     shape = input._data.shape
+    channels = _channels(shape, "dropout2d")
     if len(shape) == 3:
         warnings.warn(f"{where()}dropout2d: shape {shape} is taken as (N, C, L); use dropout1d for it", stacklevel=2)
     elif len(shape) != 4:
         warnings.warn(f"{where()}dropout2d: expected an input (N, C, H, W), got shape {shape}", stacklevel=2)
-    return _dropped(input, p, training, _channels(shape, "dropout2d"))
+    return _dropped(input, p, training, channels)
 
 
 def dropout3d(input, p=0.5, training=True, inplace=False):
