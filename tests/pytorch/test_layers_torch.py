@@ -182,7 +182,8 @@ KINKS = [
     ("selu", ()), ("celu", ()), ("celu", (2.0,)), ("gelu", ()), ("gelu tanh", ()), ("silu", ()), ("mish", ()),
     ("softplus", ()), ("softplus", (2, 1.1)), ("softsign", ()), ("hardtanh", ()), ("hardtanh", (-2.0, 0.5)),
     ("hardsigmoid", ()), ("hardswish", ()), ("hardshrink", ()), ("hardshrink", (0.0,)), ("softshrink", ()),
-    ("softshrink", (1.0,)), ("tanhshrink", ()), ("threshold", (0.5, 3.0)), ("logsigmoid", ()), ("rrelu", ()), ("tanh", ()), ("sigmoid", ()),
+    ("softshrink", (1.0,)), ("tanhshrink", ()), ("threshold", (0.5, 3.0)), ("logsigmoid", ()), ("rrelu", ()),
+    ("tanh", ()), ("sigmoid", ()),
 ]  # fmt: skip
 
 
