@@ -14,6 +14,7 @@ training-error curves, one summary sheet (each as SVG and PNG), and the numbers 
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -138,7 +139,7 @@ class Study:
         every = max(1, len(loader) * options.epochs // PROFILES)
         recorder = viz.record(model, every=every)
         errors = []
-        with recorder if first else no_recorder():
+        with recorder if first else contextlib.nullcontext():
             for epoch in train.train(model, loader, optimizer, options.epochs, on_step=lambda *_: bar.update()):
                 errors.append(epoch.error)
         key = net, depth
@@ -281,16 +282,6 @@ def check_theory(dataset, options):
         layers = record_step(model, dataset).layers()
         found[name] = viz.theory.measured_ratio([layer.gradient_rms for layer in layers[:-1]]), predicted
     return found
-
-
-class no_recorder:
-    """Stands in for a recorder where nothing is to be recorded."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
 
 
 if __name__ == "__main__":
