@@ -1,7 +1,7 @@
 """Runs the project on a bare machine: makes .venv once, installs what the command needs into it, and runs it.
 
     python3 run.py demo [options of examples/plain_vs_residual.py]
-    python3 run.py test | bench | lint [options of pytest, or of ruff check]
+    python3 run.py test | bench | lint [options of pytest, of tests/benchmarks, or of ruff check]
 
 Needs Python 3.10 or newer and nothing else: uv does the work where it is on the PATH, otherwise venv and pip.
 Nothing is ever installed outside .venv, so a Python managed by the operating system stays as it is.
@@ -26,7 +26,7 @@ COMMANDS = {  # name: (extras of pyproject.toml, what the environment's Python i
     "demo": ([], [os.path.join(ROOT, "examples", "plain_vs_residual.py")], None),
     "test": (["render", "test"], ["-m", "pytest"], ROOT),
     "lint": (["lint"], ["-m", "ruff", "check", "."], ROOT),
-    "bench": (["bench", "test"], ["-m", "pytest", "-s", "-opython_files=bench_*", "tests/benchmarks"], ROOT),
+    "bench": (["bench"], [os.path.join(ROOT, "tests", "benchmarks")], ROOT),
 }
 
 
