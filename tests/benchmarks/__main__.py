@@ -33,7 +33,7 @@ def arguments():
     parser = argparse.ArgumentParser("run.py bench", description=__doc__.partition("\n\n")[2])
     parser.add_argument("names", nargs="*", help="workloads, W1 to W12, or `start`; all by default")
     parser.add_argument("--seconds", type=float, default=6, help="how long each workload is timed")
-    parser.add_argument("--variants", action="store_true", help="PyTorch's faster ways too: compiled, channels_last, fused")
+    parser.add_argument("--variants", action="store_true", help="PyTorch's faster ways too: compiled, fused, …")
     parser.add_argument("--output", default=str(pathlib.Path(__file__).with_name("results.json")))
     parser.add_argument("--one", help=argparse.SUPPRESS)  # a workload's name: time it in this process
     return parser.parse_args()
@@ -64,8 +64,10 @@ def main():
     from benchmarks import process
     from benchmarks.workloads import WORKLOADS
 
-    results = {"date": time.strftime("%Y-%m-%d"), "cpu": cpu_name(), "threads": os.cpu_count(),
-               "torch": torch.__version__, "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE"), "steps": {}}  # fmt: skip
+    results = {
+        "date": time.strftime("%Y-%m-%d"), "cpu": cpu_name(), "threads": os.cpu_count(), "torch": torch.__version__,
+        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE"), "steps": {},
+    }  # fmt: skip
     print(f"{results['cpu']}, {results['threads']} threads, torch {results['torch']}, "
           f"OPENBLAS_CORETYPE {results['OPENBLAS_CORETYPE'] or 'not set'}, {results['date']}\n")  # fmt: skip
     print("| workload | torch eager, ms | ours / eager (quartiles) | to reach | torch's best |")

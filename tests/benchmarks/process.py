@@ -8,16 +8,15 @@ import tempfile
 import time
 
 LIBRARIES = {
-    "ours": ("tinygrad_course as tg", "from tinygrad_course import models as nets, nn, optim", "tg.randint(10, ({n},))"),
-    "torch": ("torch as tg", "from torch import nn, optim; from benchmarks import peers as nets",
-              "tg.randint(10, ({n},))"),
-}  # fmt: skip
+    "ours": ("tinygrad_course as tg", "from tinygrad_course import models as nets, nn, optim"),
+    "torch": ("torch as tg", "from torch import nn, optim; from benchmarks import peers as nets"),
+}
 STEP = """
 import {library}
 {names}
 model = nets.{net}()
 optimizer = optim.{optimizer}(model.parameters(), lr=0.01)
-x, y = tg.randn({n}, *{shape}), {labels}
+x, y = tg.randn({n}, *{shape}), tg.randint(10, ({n},))
 for _ in range({steps}):
     optimizer.zero_grad()
     nn.functional.cross_entropy(model(x), y).backward()
@@ -30,10 +29,8 @@ print(int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) /
 
 
 def program(side, net, optimizer, n, shape, steps):
-    library, names, labels = LIBRARIES[side]
-    labels = labels.format(n=n)
-    return STEP.format(library=library, names=names, labels=labels, net=net, optimizer=optimizer, n=n, shape=shape,
-                       steps=steps)  # fmt: skip
+    library, names = LIBRARIES[side]
+    return STEP.format(library=library, names=names, net=net, optimizer=optimizer, n=n, shape=shape, steps=steps)
 
 
 def run(code, **environment):

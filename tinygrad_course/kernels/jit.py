@@ -1,7 +1,8 @@
 """How kernels are compiled, cached and threaded. No other file knows.
 
     @kernel                   a loop over arrays, compiled by Numba at its first call
-    @kernel(parallel=True)    the same with `prange` over what each iteration owns
+    @kernel(parallel=True)    the same with `prange` over what each iteration owns; `name.serial` is the same
+                              source compiled for one thread, for work too small to wake the others
     @inner                    a helper that other kernels call, inlined by LLVM
 
 Compiled code is kept in the user's cache, in a folder a family, named after the sources that it is made of: a
@@ -19,6 +20,7 @@ import pathlib
 import re
 import sys
 import threading
+import types
 import warnings
 
 import numba
@@ -112,6 +114,9 @@ class _ParallelKernel:
     def __init__(self, function):
         functools.update_wrapper(self, function)
         self._dispatcher = _compile(function, parallel=True)
+        twin = types.FunctionType(function.__code__, function.__globals__, f"{function.__name__}_serial")
+        twin.__module__, twin.__qualname__ = function.__module__, f"{function.__qualname__}_serial"  # its cache file
+        self.serial = _compile(twin)
 
     def __call__(self, *arguments):
         if _ParallelKernel._needs_lock is False:
