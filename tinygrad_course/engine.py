@@ -20,6 +20,8 @@ import weakref
 
 import numpy as np
 
+from .kernels.buffers import OWNERS
+
 
 class _State(threading.local):
     """What is true for the code that runs now in this Python thread."""
@@ -271,7 +273,7 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 if edge is None or contribution is None:
                     continue
                 # What an observer has been shown it may keep, so nothing is added to that array.
-                ours = not (create_graph or contribution is dz or contribution.base is not None or observers)
+                ours = not (create_graph or contribution is dz or observers or type(contribution.base) not in OWNERS)
                 _arrive(arrived, edge, contribution, ours)
             if not retain_graph and node.saved:
                 node.saved, node.guards = _FREED, ()

@@ -6,6 +6,7 @@ be kept. Small arrays take a serial loop (or NumPy), for waking the threads cost
 
 import numpy as np
 
+from .buffers import empty_like
 from .jit import inner, kernel, prange
 
 SERIAL_BELOW = 65_000  # elements; here a serial loop takes about as long as waking the threads
@@ -84,7 +85,7 @@ def relu(x):
     """y = max(x, 0), NaN stays NaN; any shape."""
     if x.size < SERIAL_BELOW:
         return np.maximum(x, 0)
-    y = np.empty_like(x)
+    y = empty_like(x)
     _relu_parallel(x.reshape(-1), y.reshape(-1))
     return y
 
@@ -98,7 +99,7 @@ def _relu_parallel(x, y):
 
 def relu_backward(dy, y):
     """dx = dy where y > 0, else 0, so relu'(0) = 0; dy passes where y is NaN, as in PyTorch. Any shape."""
-    dx = np.empty_like(dy)
+    dx = empty_like(dy)
     loop = _relu_backward if dy.size < SERIAL_BELOW else _relu_backward_parallel
     loop(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
@@ -125,7 +126,7 @@ def tanh(x):
 
 def tanh_backward(dy, y):
     """dx = dy · (1 − y²), any shape."""
-    dx = np.empty_like(dy)
+    dx = empty_like(dy)
     loop = _tanh_backward if dy.size < SERIAL_BELOW else _tanh_backward_parallel
     loop(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
@@ -147,7 +148,7 @@ def _tanh_backward_parallel(dy, y, dx):
 
 def sigmoid(x):
     """y = 1 / (1 + e⁻ˣ), any shape; e⁻ˣ overflows to inf without a warning, which gives the right 0."""
-    y = np.empty_like(x)
+    y = empty_like(x)
     loop = _sigmoid_serial if x.size < SERIAL_BELOW // 4 else _sigmoid_parallel
     loop(x.reshape(-1), y.reshape(-1))
     return y
@@ -167,7 +168,7 @@ def _sigmoid_parallel(x, y):
 
 def sigmoid_backward(dy, y):
     """dx = dy · y · (1 − y), any shape."""
-    dx = np.empty_like(dy)
+    dx = empty_like(dy)
     loop = _sigmoid_backward if dy.size < SERIAL_BELOW else _sigmoid_backward_parallel
     loop(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx

@@ -23,6 +23,7 @@ import threading
 import numpy as np
 
 from tinygrad_course.kernels import conv_plan
+from tinygrad_course.kernels.buffers import empty
 from tinygrad_course.kernels.conv_pack import pack, pack_weights, unpack
 from tinygrad_course.kernels.conv_plan import SLACK, Job, Packing, Tables, ceil_div
 from tinygrad_course.kernels.jit import inner, kernel, num_threads, prange
@@ -244,14 +245,14 @@ def _correlate(image, w, bias, plan, y):
 def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None."""
     plan, size = conv_plan.forward_plan(x.shape[1:], w.shape, stride, padding, dilation, groups)
-    y = np.empty((x.shape[0], w.shape[0], *size), x.dtype)
+    y = empty((x.shape[0], w.shape[0], *size), x.dtype)
     return _correlate(x, w, bias, plan, y)
 
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups):
     """dx (N, C, H, W): dy sent back through w."""
     plan = conv_plan.input_grad_plan(x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups)
-    return _correlate(dy, w, None, plan, np.empty(x_shape, dy.dtype))
+    return _correlate(dy, w, None, plan, empty(x_shape, dy.dtype))
 
 
 def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):

@@ -7,6 +7,7 @@ all are taken in one long loop. Else it owns a stretch of one sample's positions
 import numpy as np
 
 from .activation import exp
+from .buffers import empty_like
 from .jit import inner, kernel, prange
 
 SERIAL_BELOW = 8_000  # logits
@@ -226,7 +227,7 @@ def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore
     dlogits_c = scale · (p_c · (b + k · Σweight) − b · [c = t] − k · weight_c), with b = (1 − ε) · weight_t,
     k = ε / C; scale counts as 0 where t = ignore_index.
     """
-    dlogits = np.empty_like(logits)
+    dlogits = empty_like(logits)
     if logits.size:
         loop = _backward_serial if _small(logits) else _backward_parallel
         if weight is None:
