@@ -12,11 +12,11 @@ Whoever wants to see the gradients on their way (a graph drawing, a NaN detector
 This file knows arrays and the tape; what a learner types is in `tensor.py`.
 """
 
-import heapq
 import itertools
 import re
 import sys
 import weakref
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -138,8 +138,7 @@ class Function:
         is_view: the output may share memory with the first input.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "needs", "order", "origins", "retained", "saved", "scope", "shape",
-                 "shapes")  # fmt: skip
+    __slots__ = ("__weakref__", "edges", "hooks", "needs", "order", "origins", "retained", "saved", "scope", "shape")  # fmt: skip
     broadcasts = False
     is_view = False
     name = "function"
@@ -155,24 +154,22 @@ class Function:
     def backward(self, dz):
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
-    def __call__(self, *inputs):
+    def apply(self, *inputs):
         """Run forward on tensors (None stands for an absent one) and record this node if a gradient is wanted.
 
         Small nets spend most of their time in this method: what it can leave undone, it does.
         """
         now = thread.state
-        recording = now.grad_enabled
-        arrays, edges, needs = [], [], []
-        for t in inputs:
-            if t is None:
-                arrays.append(None)
-                need = False
-            else:
-                arrays.append(t._data)
-                need = recording and t._requires_grad
-            needs.append(need)
-            edges.append((t.node or t) if need else None)
-        needs = tuple(needs)
+        if len(inputs) == 2 and inputs[0] is not None and inputs[1] is not None and now.grad_enabled:
+            x, y = inputs
+            arrays = x._data, y._data
+            edges = (x.node or x) if x._requires_grad else None, (y.node or y) if y._requires_grad else None
+            needs = edges[0] is not None, edges[1] is not None
+        else:
+            arrays = tuple([None if t is None else t._data for t in inputs])
+            needs = tuple([t is not None and t._requires_grad and now.grad_enabled for t in inputs])
+            edges = tuple([(t.node or t) if need else None for t, need in zip(inputs, needs, strict=True)])
+        self.edges = edges
         self.needs = _NEEDS.setdefault(needs, needs)  # a few tuples serve all nodes: the collector has less to do
         self.saved = ()
         array = self.forward(*arrays)
@@ -185,31 +182,27 @@ class Function:
         output._viewed = False
         if self.is_view and array.base is not None and _owner(array) is _owner(arrays[0]):  # NumPy may have copied
             output._viewed = inputs[0]._viewed = True
-        if True in needs:
+        output._requires_grad = recorded = True in needs
+        if recorded:
+            output.node = self
             self.order = _next_order()
             self.scope = now.scope
-            self.edges = tuple(edges)
-            self.hooks = self.retained = self.shapes = None
-            self.shape = shape = array.shape
-            if self.broadcasts:
-                for a in arrays:
-                    if a.shape != shape:
-                        self.shapes = tuple([a.shape for a in arrays])
-                        break
-            # Which of its inputs, or its output, a saved array is: as long as it is saved, no other has its id.
-            self.origins = (*map(id, arrays), id(array)) if self.saved else ()
-            output.node = self
-            output._requires_grad = True
+            self.shape = array.shape
+            self.hooks = self.retained = None
+            if self.saved:
+                # Which of its inputs, or its output, a saved array is: as long as it is saved, no other has its id.
+                self.origins = (*map(id, arrays), id(array))
         else:
             output.node = None
-            output._requires_grad = False
             self.saved = ()
         if now.observers:
-            if True not in needs:
-                self.order, self.scope, self.edges = _next_order(), now.scope, tuple(edges)
+            if not recorded:
+                self.order, self.scope = _next_order(), now.scope
             for observer in now.observers:
                 observer.forward(self, inputs, output)
         return output
+
+    __call__ = apply
 
     def backward_on_tape(self, dz):
         """`backward` on tensors, itself recorded, so that its result can be differentiated again.
@@ -292,15 +285,21 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     now = thread.state
     recorded, now.grad_enabled = now.grad_enabled, create_graph
     observers = now.observers
-    keeps = create_graph or bool(observers)  # what an observer has been shown it may keep: never add to that array
+    keeps = create_graph or bool(observers)  # what an observer has been shown it may keep: no adding to that array
     captured = {} if targets is None else {t.node: None for t in targets if t.node is not None}
     for output, gradient in zip(outputs, gradients, strict=True):
-        _arrive(arrived, waiting, output.node or output, gradient, False)
+        start = output.node or output
+        if start in arrived:
+            arrived[start] = _sum(arrived[start], gradient)
+        else:
+            arrived[start] = gradient, False
+            if start.order:
+                heappush(waiting, (-start.order, start))
     try:
         for observer in observers:
             observer.begin_backward(outputs, [_array(g) for g in gradients])
         while waiting:
-            node = heapq.heappop(waiting)[1]
+            node = heappop(waiting)[1]
             dz = arrived.pop(node)[0]
             if type(dz) is not np.ndarray and not create_graph:
                 dz = np.asarray(dz)
@@ -315,24 +314,30 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             contributions = node.backward_on_tape(dz) if create_graph else node.backward(dz)
             if type(contributions) is not tuple:
                 contributions = (contributions,)
-            if node.shapes is not None:
-                contributions = tuple([
-                    None if need is False else sum_to_shape(c, shape)
-                    for c, shape, need in zip(contributions, node.shapes, node.needs, strict=True)
-                ])  # fmt: skip
+            edges, broadcasts = node.edges, node.broadcasts
+            if len(contributions) != len(edges):
+                raise RuntimeError(
+                    f"the backward of {node.label()} returned {len(contributions)} gradients for {len(edges)} inputs"
+                )
             if observers:
-                sent = tuple([
-                    None if c is None or edge is None else _array(c)
-                    for c, edge in zip(contributions, node.edges, strict=True)
-                ])  # fmt: skip
+                contributions = _unbroadcast(contributions, edges)
+                sent = tuple([None if c is None else _array(c) for c in contributions])
                 for observer in observers:
                     observer.backward(node, _array(dz), sent)
-            for edge, contribution in zip(node.edges, contributions, strict=True):
-                if edge is not None and contribution is not None:
+            for edge, contribution in zip(edges, contributions):
+                if edge is None or contribution is None:
+                    continue
+                if broadcasts and contribution.shape != edge.shape:
+                    contribution = sum_to_shape(contribution, edge.shape)
+                if edge in arrived:
+                    arrived[edge] = _sum(arrived[edge], contribution)
+                else:
                     ours = not (keeps or contribution is dz or type(contribution.base) is np.ndarray)
-                    _arrive(arrived, waiting, edge, contribution, ours)
+                    arrived[edge] = contribution, ours
+                    if edge.order:
+                        heappush(waiting, (-edge.order, edge))
             if not retain_graph and node.saved:
-                node.saved, node.origins = _FREED, ()
+                node.saved = _FREED
     finally:
         now.grad_enabled = recorded
         for observer in observers:
@@ -350,19 +355,21 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     return None
 
 
-def _arrive(arrived, waiting, at, contribution, ours):
-    """Add a contribution to the gradient of a node or leaf: in place once the array is ours, else into a new one."""
-    entry = arrived.get(at)
-    if entry is None:
-        arrived[at] = contribution, ours
-        if at.order:
-            heapq.heappush(waiting, (-at.order, at))
-    elif entry[1]:
-        total = entry[0]
+def _sum(entry, contribution):
+    """Add a contribution to a gradient: in place if the array is ours, else into a new one."""
+    total, ours = entry
+    if ours:
         total += contribution
-        arrived[at] = total, True
-    else:
-        arrived[at] = entry[0] + contribution, True
+        return total, True
+    return total + contribution, True
+
+
+def _unbroadcast(contributions, edges):
+    """The contributions, each summed to the shape of what it goes to; None where nothing goes."""
+    return tuple([
+        None if c is None or edge is None else c if c.shape == edge.shape else sum_to_shape(c, edge.shape)
+        for c, edge in zip(contributions, edges)
+    ])  # fmt: skip
 
 
 def _array(gradient):

@@ -150,13 +150,17 @@ _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction"}
 
 def binary(operation, x, y):
     """Apply a binary operation to operands of any kind; NotImplemented lets Python try the other side."""
-    if not (isinstance(x, TensorBase) and isinstance(y, TensorBase) and x._data.dtype is y._data.dtype):
+    try:
+        alike = x._data.dtype is y._data.dtype
+    except AttributeError:  # not both are tensors
+        alike = False
+    if not alike:
         operands = pair(x, y)
         if operands is None:
             return NotImplemented
         x, y = operands
     try:
-        return operation()(x, y)
+        return operation().apply(x, y)
     except (ValueError, TypeError) as error:
         raise _told(operation, [x, y], error) from None
 
