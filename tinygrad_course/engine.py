@@ -166,9 +166,13 @@ class Function:
             edges = (x.node or x) if x._requires_grad else None, (y.node or y) if y._requires_grad else None
             needs = edges[0] is not None, edges[1] is not None
         else:
-            arrays = tuple([None if t is None else t._data for t in inputs])
-            needs = tuple([t is not None and t._requires_grad and now.grad_enabled for t in inputs])
-            edges = tuple([(t.node or t) if need else None for t, need in zip(inputs, needs, strict=True)])
+            arrays, edges, needs = [], [], []
+            for t in inputs:
+                need = t is not None and t._requires_grad and now.grad_enabled
+                arrays.append(None if t is None else t._data)
+                edges.append((t.node or t) if need else None)
+                needs.append(need)
+            edges, needs = tuple(edges), tuple(needs)
         self.edges = edges
         self.needs = _NEEDS.setdefault(needs, needs)  # a few tuples serve all nodes: the collector has less to do
         self.saved = ()
