@@ -28,15 +28,12 @@ _bytes = {"used": 0, "free": 0, "most": 0}
 
 
 class _Lease:
-    """Owns a block while arrays use it."""
+    """Owns a block while arrays use it. It is no array: one whose `base` is a lease is no view of another array."""
 
     __slots__ = ("__array_interface__", "block", "size")
 
     def __del__(self):
         _give_back(self.size, self.block)
-
-
-OWNERS = type(None), _Lease  # of an array that is no view of another one: the types that its `base` may have
 
 
 def empty(shape, dtype):

@@ -54,10 +54,10 @@ class Linear(Function):
 
     def backward(self, dy):
         x, weight = self.saved
-        rows = dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1])
+        rows = dy if dy.ndim == 2 else dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1])
         dx = None if weight is None else np.matmul(dy, weight)
-        dweight = None if x is None else rows.T @ x.reshape(len(rows), x.shape[-1])
-        dbias = rows.sum(axis=0) if self.needs[2] else None
+        dweight = None if x is None else rows.T.dot(x if x.ndim == 2 else x.reshape(len(rows), x.shape[-1]))
+        dbias = np.add.reduce(rows, 0) if self.needs[2] else None
         return dx, dweight, dbias
 
     def backward_on_tape(self, dy):
