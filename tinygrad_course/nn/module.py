@@ -107,10 +107,10 @@ class Module(Tree, State):
             super().__setattr__(name, value)
 
     def __getattr__(self, name):
+        attributes = self.__dict__
         for kind in ("_parameters", "_buffers", "_modules"):
-            parts = self.__dict__.get(kind)
-            if parts is not None and name in parts:
-                return parts[name]
+            if kind in attributes and name in attributes[kind]:
+                return attributes[kind][name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name):
