@@ -31,8 +31,10 @@ from .modes import (
     where,
 )
 
-__all__ = ["Adjoint", "Function", "Observer", "TensorBase", "backward", "enable_grad", "is_grad_enabled", "is_shared",
-           "no_grad", "observe", "register_tensor_class", "retain_grad", "set_grad_enabled", "sum_to_shape", "thread", "where"]  # fmt: skip
+__all__ = [
+    "Adjoint", "Function", "Observer", "TensorBase", "backward", "enable_grad", "is_grad_enabled", "is_shared",
+    "no_grad", "observe", "register_tensor_class", "retain_grad", "set_grad_enabled", "sum_to_shape", "thread", "where",
+]  # fmt: skip
 
 _next_order = itertools.count(1).__next__  # the clock of the tape, one for all threads: nodes and in-place changes
 _tensor_class = None  # class of the tensors that operations return; tensor.py names it
@@ -138,7 +140,9 @@ class Function:
         is_view: the output may share memory with the first input.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "needs", "order", "origins", "retained", "saved", "scope", "shape")  # fmt: skip
+    __slots__ = (
+        "__weakref__", "edges", "hooks", "needs", "order", "origins", "retained", "saved", "scope", "shape",
+    )  # fmt: skip
     broadcasts = False
     is_view = False
     name = "function"

@@ -238,9 +238,13 @@ def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, fi
         dbias[c] = real(total[i])
         dweight[c] = real(product[i] / std)
         a[i] = real(w)
-        b[i] = real(-w * (product[i] / (std * std)) / count if batch else 0.0)
+        b[i] = real(-w * (product[i] / (std * std)) / count)
         k[i] = real(-w * total[i] / count if batch else 0.0)
-    _combine(dy, x, dx, S, first, a, b, k, center)
+    if batch:
+        _combine(dy, x, dx, S, first, a, b, k, center)
+    else:  # x has no part in dx: not even its NaN
+        center[:] = 0
+        _affine(dy, dx, S, first, center, a, k)
 
 
 @kernel

@@ -54,8 +54,8 @@ def _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
     real = p.dtype.type
     step_size, shrink, decay = real(numbers[0]), real(numbers[1]), real(numbers[2])
     m_keep, v_keep = real(numbers[3]), real(numbers[4])
-    m_new, v_new = real(1.0 - numbers[3]), real(1.0 - numbers[4])
-    root_correction, eps = real(numbers[5]), real(numbers[6])
+    m_new, v_new = real(numbers[5]), real(numbers[6])
+    root_correction, eps = real(numbers[7]), real(numbers[8])
     sign = real(-1.0 if maximize else 1.0)
     for i in range(grad.size):
         g = sign * grad[i]
@@ -99,6 +99,8 @@ def adam_step(
         weight_decay,
         beta1,
         beta2,
+        1.0 - beta1,  # given: knowing it to be 1 − β, the compiler makes g + β · (m − g) of it, NaN where g is inf
+        1.0 - beta2,
         (1.0 - beta2**step) ** -0.5,
         eps,
     )
