@@ -23,7 +23,7 @@ import threading
 
 import numpy as np
 
-from tinygrad_course.kernels import conv_plan
+from tinygrad_course.kernels import conv_depthwise, conv_plan, conv_pointwise
 from tinygrad_course.kernels.conv_pack import pack, pack_panel, pack_weights, unpack, unpack_panel
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables, ceil_div
 from tinygrad_course.kernels.jit import inner, kernel, num_threads, prange
@@ -31,13 +31,12 @@ from tinygrad_course.kernels.tile import (
     ROWS,
     VECTOR_BYTES,
     VECTORS,
-    add,
     at,
-    cleared,
-    copy_vector,
     gather,
     lanes,
+    like,
     outer,
+    store,
     zeros,
 )
 
@@ -45,31 +44,41 @@ CHUNK = 16384 // (VECTORS * VECTOR_BYTES)  # steps whose part of a panel stays i
 
 
 @inner
-def accumulate(width, x, origin, places, place, count, steps, first, last, panel, panel_at, out, to):
+def accumulate(width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to):
     """The loop of all three: for i below `count`, and as many more as fill the last tile, with k = first ... last,
 
-    out[to + i width : +width] += sum_k x[origin + places[place + i] + steps[k]] * panel[panel_at + (k - first) width :]
+    out[to + i width : +width] = bias + sum_k x[origin + places[place + i] + steps[k]] * panel[panel_at + (k - first) width :]
+
+    with bias = panel[bias_at : +width], or, for bias_at < 0, what `out` has been.
     """
     if width == lanes(x):
         narrow = zeros(x, ROWS, 1)
-        accumulate_tiles(narrow, width, x, origin, places, place, count, steps, first, last, panel, panel_at, out, to)
+        accumulate_tiles(
+            narrow, width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to
+        )
     else:
         wide = zeros(x, ROWS, VECTORS)
-        accumulate_tiles(wide, width, x, origin, places, place, count, steps, first, last, panel, panel_at, out, to)
+        accumulate_tiles(
+            wide, width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to
+        )
 
 
 @inner
-def accumulate_tiles(tile, width, x, origin, places, place, count, steps, first, last, panel, panel_at, out, to):
+def accumulate_tiles(
+    tile, width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to
+):
     """`accumulate` for tiles of this shape."""
-    for begin in range(first, last, CHUNK):
+    begin = first
+    while begin < last or bias_at >= 0:
         end = min(begin + CHUNK, last)
         for i in range(0, count, ROWS):
-            acc, row = cleared(tile), panel_at
+            acc, row = like(tile, panel, bias_at), panel_at
             pixels = gather(tile, places, place + i)
             for k in range(begin, end):
                 acc = outer(acc, x, pixels, origin + at(steps, k), panel, row)
                 row += width
-            add(acc, out, to + i * width)
+            store(acc, out, to + i * width, bias_at < 0)
+        begin, bias_at = end, -1
         panel_at += CHUNK * width
 
 
@@ -79,12 +88,13 @@ def accumulate_tiles(tile, width, x, origin, places, place, count, steps, first,
 @inner
 def correlate_units(begin, end, image, panel, packing, job, tables, y, scratch):
     """One thread's work: units [begin, end) of all samples'."""
-    packed, computed = scratch[: job.together * packing.numbers], scratch[job.together * packing.numbers :]
+    width = job.vectors * lanes(y)
+    room = tables.places.shape[0] * width  # for computed pixels, and their transpose
+    computed, transposed, packed = scratch[:room], scratch[room : 2 * room], scratch[2 * room :]
     if packing.direct:
-        packed, computed = image.reshape(-1), scratch
+        packed = image.reshape(-1)
     else:
         packed[:] = 0
-    width = job.vectors * lanes(y)
     for unit in range(begin, end, job.together):
         units = min(job.together, end - unit)
         n, top = unit // job.bands, unit % job.bands
@@ -102,15 +112,12 @@ def correlate_units(begin, end, image, panel, packing, job, tables, y, scratch):
                     channel = group * job.channels + block * width
                     panel_at = ((group * job.taps + first) * job.blocks + block * (last - first)) * width
                     bias_at = ((job.groups * job.taps + group) * job.blocks + block) * width
-                    for i in range(0, pixels * width, width):
-                        for c in range(0, width, lanes(y)):
-                            copy_vector(panel, bias_at + c, computed, i + c)
                     accumulate(
                         width, packed, origin, tables.places, first_place, pixels, tables.shifts, first, last,
-                        panel, panel_at, computed, 0,
+                        panel, panel_at, bias_at, computed, 0,
                     )  # fmt: skip
                     channels = min(width, job.channels - block * width)
-                    unpack(computed, width, unit, units, pixels // units, tables.passes[k], channel, channels, job, y)
+                    unpack(computed, width, unit, units, pixels // units, tables.passes[k], channel, channels, job, y, transposed)
 
 
 @kernel(parallel=True)
@@ -169,7 +176,7 @@ def weight_gradient_units(begin, end, dy, x, packing, job, tables, share, scratc
                 to = (group * job.blocks + block) * tables.shifts.shape[0] * width
                 accumulate(
                     width, packed, origin, tables.shifts, 0, job.taps, tables.places, 0, units * pixels,
-                    panel, 0, share, to,
+                    panel, 0, -1, share, to,
                 )  # fmt: skip
 
 
@@ -236,35 +243,72 @@ def _room(plan, width):
     """A thread's scratch: its packed units, and a panel of their pixels."""
     packing, job, tables = plan
     packed = 0 if packing.direct else job.together * packing.numbers
-    return packed + tables.places.size * width
+    return packed + 2 * tables.places.size * width
+
+
+def _depthwise(image, w, bias, plan, every, y):
+    packing, job, tables = plan
+    if y.size:
+        bias = np.zeros(y.shape[1], y.dtype) if bias is None else bias
+        room = packing.channels * packing.plane + job.band * packing.row_stride + 3 * conv_depthwise.SLACK
+        scratch = _scratch("packed", num_threads(), room, y.dtype)
+        conv_depthwise.depthwise(
+            image, w.reshape(-1), bias, tuple(packing), tuple(job), tuple(tables), *every, y, scratch
+        )
+    return y
 
 
 def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None."""
     plan, size = conv_plan.forward_plan(x.shape[1:], w.shape, stride, padding, dilation, groups, x.itemsize)
     y = np.empty((x.shape[0], w.shape[0], *size), x.dtype)
+    if conv_pointwise.fits(w.shape, stride, padding, groups):
+        conv_pointwise.forward(x, w, bias, y)
+        return y
+    if w.shape[1] == 1 < groups:
+        plan, _ = conv_plan.forward_plan(x.shape[1:], w.shape, (1, 1), padding, dilation, groups, x.itemsize)
+        return _depthwise(x, w, bias, plan, stride, y)
     return _correlate(x, w, bias, plan, y)
 
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups):
     """dx (N, C, H, W): dy sent back through w."""
+    dx = np.empty(x_shape, dy.dtype)
+    if conv_pointwise.fits(w.shape, stride, padding, groups):
+        conv_pointwise.input_grad(dy, w, dx)
+        return dx
     plan = conv_plan.input_grad_plan(
         x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups, dy.itemsize
     )
-    return _correlate(dy, w, None, plan, np.empty(x_shape, dy.dtype))
+    if w.shape[1] == 1 < groups:
+        return _depthwise(dy, w, None, plan, (1, 1), dx)
+    return _correlate(dy, w, None, plan, dx)
 
 
 def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
     """dw (O, C/groups, KH, KW): the correlation of x with dy."""
-    plan, _ = conv_plan.forward_plan(x.shape[1:], w_shape, stride, padding, dilation, groups, x.itemsize)
     dw = np.zeros(w_shape, x.dtype)
     if not dy.size or not dw.size:
         return dw
+    if conv_pointwise.fits(w_shape, stride, padding, groups):
+        conv_pointwise.weight_grad(dy, x, dw)
+        return dw
+    depthwise = w_shape[1] == 1 < groups
+    plan, _ = conv_plan.forward_plan(
+        x.shape[1:], w_shape, (1, 1) if depthwise else stride, padding, dilation, groups, x.itemsize
+    )
     packing, job, tables = plan
-    threads, width = num_threads(), job.vectors * VECTOR_BYTES // x.itemsize
-    shares = _scratch("shares", threads, groups * job.blocks * tables.shifts.size * width, x.dtype)
-    scratch = _scratch("packed", threads, _room(plan, width), x.dtype)
-    weight_gradient(dy, x, tuple(packing), tuple(job), tuple(tables), shares, dw.reshape(-1), scratch)
+    threads, width, flat = num_threads(), job.vectors * VECTOR_BYTES // x.itemsize, dw.reshape(w_shape[0], -1)
+    if depthwise:
+        room = 2 * packing.plane + 3 * conv_depthwise.SLACK
+        scratch = _scratch("packed", threads, room, x.dtype)
+        conv_depthwise.depthwise_weight_gradient(
+            dy, x, tuple(packing), tuple(job), tuple(tables), *stride, flat, scratch
+        )
+    else:
+        shares = _scratch("shares", threads, groups * job.blocks * tables.shifts.size * width, x.dtype)
+        scratch = _scratch("packed", threads, _room(plan, width), x.dtype)
+        weight_gradient(dy, x, tuple(packing), tuple(job), tuple(tables), shares, dw.reshape(-1), scratch)
     with np.errstate(all="ignore"):
         finite = math.isfinite(dw.sum())
     return dw if finite else _weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups)

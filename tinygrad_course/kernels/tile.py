@@ -147,13 +147,29 @@ def zeros(typing_context, array, rows, vectors):
 
 
 @intrinsic
-def cleared(typing_context, tile):
-    """A tile of zeros, of the same shape."""
+def like(typing_context, tile, panel, at):
+    """A tile of this shape: acc[r, v] = panel[at + vL : +L], in each row the same; zeros for at < 0."""
 
     def generate(context, builder, signature, arguments):
-        return ir.Constant(context.get_value_type(tile), None)
+        _, panel_value, at_value = arguments
+        acc_type = context.get_value_type(tile)
+        zero = ir.Constant(acc_type, None)
+        with builder.if_else(builder.icmp_signed(">=", at_value, ir.Constant(at_value.type, 0))) as (then, otherwise):
+            with then:
+                pointer = _address(context, builder, panel, panel_value, at_value)
+                row = [_load(builder, _at(builder, pointer, v * tile.lanes), acc_type.element) for v in range(tile.vectors)]
+                acc = zero
+                for k in range(tile.rows * tile.vectors):
+                    acc = builder.insert_value(acc, row[k % tile.vectors], k)
+                then_block = builder.block
+            with otherwise:
+                otherwise_block = builder.block
+        result = builder.phi(acc_type)
+        result.add_incoming(acc, then_block)
+        result.add_incoming(zero, otherwise_block)
+        return result
 
-    return tile(tile), generate
+    return tile(tile, panel, types.intp), generate
 
 
 @intrinsic
@@ -195,20 +211,42 @@ def outer(typing_context, tile, x, places, step, panel, at):
 
 
 @intrinsic
-def add(typing_context, tile, out, i):
-    """out[i + (rV + v)L : +L] += acc[r, v]: a tile's rows follow each other."""
+def dots(typing_context, tile, a, i, x, places):
+    """acc[r] += a[i : +L] * x[places[r] + i : +L], lane by lane, for a tile of one vector a row."""
 
     def generate(context, builder, signature, arguments):
-        acc, out_value, i_value = arguments
-        vector = acc.type.element
+        acc, a_value, i_value, x_value, places_value = arguments
+        _never_unrolled(builder)
+        column = _load(builder, _address(context, builder, a, a_value, i_value), acc.type.element)
+        for r in range(tile.rows):
+            row_pointer = _address(context, builder, x, x_value, builder.extract_value(places_value, r))
+            row = _load(builder, builder.gep(row_pointer, [i_value]), acc.type.element)
+            product = builder.fmul(row, column, flags=_FAST)
+            acc = builder.insert_value(acc, builder.fadd(product, builder.extract_value(acc, r), flags=_FAST), r)
+        return acc
+
+    return tile(tile, a, types.intp, x, places), generate
+
+
+@intrinsic
+def store(typing_context, tile, out, i, onto):
+    """out[i + (rV + v)L : +L] = acc[r, v], or, if `onto`, += acc[r, v]: a tile's rows follow each other."""
+
+    def generate(context, builder, signature, arguments):
+        acc, out_value, i_value, onto_value = arguments
         out_pointer = _address(context, builder, out, out_value, i_value)
-        for k in range(tile.rows * tile.vectors):
-            pointer = _at(builder, out_pointer, k * tile.lanes)
-            total = builder.fadd(_load(builder, pointer, vector), builder.extract_value(acc, k), flags=_FAST)
-            _store(builder, total, pointer)
+        pointers = [_at(builder, out_pointer, k * tile.lanes) for k in range(tile.rows * tile.vectors)]
+        with builder.if_else(builder.trunc(onto_value, ir.IntType(1))) as (then, otherwise):
+            with then:
+                for k, pointer in enumerate(pointers):
+                    before = _load(builder, pointer, acc.type.element)
+                    _store(builder, builder.fadd(before, builder.extract_value(acc, k), flags=_FAST), pointer)
+            with otherwise:
+                for k, pointer in enumerate(pointers):
+                    _store(builder, builder.extract_value(acc, k), pointer)
         return context.get_dummy_value()
 
-    return types.void(tile, out, types.intp), generate
+    return types.void(tile, out, types.intp, types.boolean), generate
 
 
 @intrinsic
@@ -232,6 +270,23 @@ def copy_vector(typing_context, source, i, target, j):
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp), generate
+
+
+@intrinsic
+def spread_vector(typing_context, source, i, target, j, step):
+    """target[j + k * step] = source[i + k], for k below L"""
+
+    def generate(context, builder, signature, arguments):
+        source_value, i_value, target_value, j_value, step_value = arguments
+        vector = _vector_of(context, source)
+        value = _load(builder, _address(context, builder, source, source_value, i_value), vector)
+        pointer = _address(context, builder, target, target_value, j_value)
+        for k in range(vector.count):
+            number = builder.extract_element(value, ir.IntType(32)(k))
+            builder.store(number, _row(builder, pointer, step_value, k))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), generate
 
 
 @intrinsic
