@@ -135,9 +135,9 @@ def kernel(function=None, *, parallel=False):
     return _ParallelKernel(function) if parallel else _compile(function)
 
 
-def inner(function):
-    """A helper for kernels, compiled into each of its callers."""
-    return numba.njit(**_OPTIONS, inline="never")(function)
+def inner(function, **options):
+    """A helper for kernels, compiled into each of its callers; `forceinline=True`: however large it is."""
+    return numba.njit(**_OPTIONS, inline="never", **options)(function)
 
 
 def num_threads():

@@ -6,8 +6,8 @@ all are taken in one long loop. Else it owns a stretch of one sample's positions
 
 import numpy as np
 
-from .activation import exp
 from .buffers import empty_like
+from .elementary import exp
 from .jit import inner, kernel, prange
 
 SERIAL_BELOW = 8_000  # logits
