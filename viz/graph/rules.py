@@ -8,6 +8,7 @@ z is the output, x and y are the operands; of layers Y is the output, X the inpu
 is not in the table goes by its docstring, which states its formula.
 """
 
+import math
 import re
 from typing import NamedTuple
 
@@ -205,6 +206,26 @@ def _from_docstring(name):
                 return _local(renamed[0], _SLOPE, renamed[1])
             return Rule(_GENERAL.words, forward, backward)
     return None
+
+
+def factor_value(factor, **values):
+    """The number that a factor stands for: `factor_value("1 − z²", z=0.5)` is 0.75; None where it cannot be told."""
+    for symbol, spelled in _NOTATION.items():
+        factor = factor.replace(symbol, spelled)
+    try:  # the factors are this library's own text, and see no name but these
+        return float(eval(factor, {"__builtins__": {}, **_NAMES}, values))
+    except (ArithmeticError, NameError, SyntaxError, TypeError, ValueError):
+        return None
+
+
+_NOTATION = {"²": "**2", "³": "**3", "−": "-", "·": "*", "^": "**", "√": "sqrt", "π": "(pi)", "e**": "exp", "[": "(",
+             "]": ")", "2x": "2*x", "2z": "2*z", "Φ": "Phi", "φ": "phi", "σ": "sigma"}  # fmt: skip
+_NAMES = {
+    **{name: getattr(math, name) for name in ("sqrt", "pi", "exp", "cos", "sin", "cosh", "sinh", "tanh")},
+    "ln": math.log, "sign": lambda x: (x > 0) - (x < 0), "sigma": lambda x: 1.0 / (1.0 + math.exp(-x)),
+    "Phi": lambda x: (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0,
+    "phi": lambda x: math.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi),
+}  # fmt: skip
 
 
 def with_numbers(factor, **values):
