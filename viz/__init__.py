@@ -11,13 +11,13 @@ first plot is drawn. The parts: `viz.graph` (record → model → layout → ren
 numbers), `viz.theory` (predictions).
 """
 
-from . import theory
+from . import page, theory
 from .files import save_figure
 from .graph import GradientFlow, Layer, Recording, compare_scale, gradient_flow, record
 from .plots import gradient_heat, summary_sheet, training_curves
 from .plots import layer_profile as _layer_profile
 
-__all__ = ["GradientFlow", "Layer", "Recording", "compare_scale", "gradient_flow", "gradient_heat", "layer_profile",
+__all__ = ["GradientFlow", "Layer", "Recording", "compare_scale", "gradient_flow", "gradient_heat", "layer_profile", "page",
            "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Layout:
     centres: list
     routes: list
     columns: int = 1
+    lefts: tuple = ()  # where each column begins, its lanes included
 
 
 def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP):
@@ -46,7 +47,7 @@ def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP):
     page = Page(
         Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, tops, heights), aspect if wrap else None
     )
-    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts))
+    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts), tuple(page.lefts))
 
 
 def _ranks(count, edges):

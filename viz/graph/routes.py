@@ -25,7 +25,7 @@ class Ranked:
 
 
 class Page:
-    """Places everything: `centres`, `routes`, `width`, `height`; `starts` has the first rank of each column."""
+    """Places everything: `centres`, `routes`, `width`, `height`; `starts` and `lefts`: first rank and left side of columns."""
 
     def __init__(self, graph, aspect):
         self.graph = graph
@@ -45,6 +45,7 @@ class Page:
         self.height = max([self.height, *(y for _, y in points)])
         self.centres = [(x - left, y) for x, y in map(self.place, range(len(graph.sizes)))]
         self.routes = [[(x - left, y) for x, y in route] for route in self.routes]
+        self.lefts = [x - left for x in self.first_x]
 
     def _place_columns(self):
         graph = self.graph
