@@ -17,8 +17,8 @@ from .graph import GradientFlow, Layer, Recording, compare_scale, gradient_flow,
 from .plots import gradient_heat, summary_sheet, training_curves
 from .plots import layer_profile as _layer_profile
 
-__all__ = ["GradientFlow", "Layer", "Recording", "compare_scale", "gradient_flow", "gradient_heat", "layer_profile", "page",
-           "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
+__all__ = ["GradientFlow", "Layer", "Recording", "compare_scale", "gradient_flow", "gradient_heat", "layer_profile",
+           "page", "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
 
 
 def layer_profile(nets, *, theory=None, relative=True, step=-1, title=None):

@@ -8,11 +8,15 @@ from html import escape
 from importlib.resources import files
 
 from ..files import check_folder, format_of, write_atomically
-from ..graph import labels, theme
+from ..graph import labels
 from ..graph.flow import compare_scale
 from . import facts, svg
+from .legend import legend
 from .scene import Stage
 
+_WINDOWS = {1: (1004.0, 600.0), 2: (484.0, 600.0)}  # room for each graph on a laptop's screen
+_SCRIPTS = ("words", "camera", "graph", "hands", "panel", "begin")
+_READABLE = 0.74  # zoom from which a label can be read
 _HEIGHT = 680  # pixels of the frame in a notebook
 
 
@@ -37,23 +41,28 @@ def to_html(*flows, title=None):
     scale = compare_scale(*flows)
     flows = [flow if flow.scale == scale else flow.with_scale(scale) for flow in flows]
     names = _names(flows)
-    stages = [Stage(flow, 1.55 if len(flows) == 1 else 0.72) for flow in flows]
+    stages = [Stage(flow, _WINDOWS[len(flows)], compact=len(flows) == 2) for flow in flows]
     heading = labels.plain(title or (names[0] if len(flows) == 1 else f"{names[0]} and {names[1]}"))
-    panes = [_pane(stage, name) for stage, name in zip(stages, names, strict=True)]
+    shown = _level_to_show(stages)
+    panes = [_pane(stage, name, shown) for stage, name in zip(stages, names, strict=True)]
     operations = {box.node.op for stage in stages for box in stage.boxes}
     data = {
         "title": heading, "panes": panes, "scale": scale, "bins": svg.BINS, "rules": facts.rules(operations),
-        "ticks": labels.ticks(scale), "middle": labels.MIDDLE,
         "claim": facts.comparison(flows, names) if len(flows) == 2 else "",
     }  # fmt: skip
     parts = {
-        "title": escape(heading), "css": _asset("page.css"), "js": _asset("page.js"), "data": _json(data),
-        "light": svg.colour_rules(dark=False), "dark": _nested(svg.colour_rules(dark=True)), "highway": theme.HIGHWAY,
+        "title": escape(heading), "css": _bare(_asset("page.css")), "js": script(), "data": _json(data),
+        "light": svg.colour_rules(dark=False), "dark": _nested(svg.colour_rules(dark=True)),
         "panes": "".join(_picture(stage, pane, number) for number, (stage, pane) in enumerate(zip(stages, panes))),
         "two": " two" if len(flows) == 2 else "", "claim": svg.raised(data["claim"] or panes[0]["claim"]),
-        "subtitle": escape(_subtitle(flows)),
+        "legend": legend(flows, names), "subtitle": escape(_subtitle(flows)),
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
+
+
+def script():
+    """The page's script, from its parts."""
+    return "".join(_bare(_asset(f"{name}.js")) for name in _SCRIPTS)
 
 
 def in_frame(html):
@@ -71,16 +80,26 @@ def _names(flows):
 
 def _subtitle(flows):
     losses = [f"loss {labels.number(flow.loss)}" for flow in flows if flow.loss is not None]
-    return ", ".join(["gradient flow", " and ".join(losses)] if losses else ["gradient flow"])
+    named = ["gradient flow"] if any(flow.title for flow in flows) else []
+    return ", ".join([*named, *([" and ".join(losses)] if losses else [])])
 
 
-def _pane(stage, name):
-    flow = stage.flow
-    _, caption, rows = labels.legend(flow)
+def _level_to_show(stages):
+    """The name of the level that the page opens with: the graph's own; of two graphs the finest that is readable."""
+    names = [level.name for level in stages[0].levels]
+    if len(stages) == 1:
+        return stages[0].flow.level
+    both = [name for name in names if all(name in [level.name for level in stage.levels] for stage in stages)]
+    readable = [name for name in both if all(stage.fit(name) >= _READABLE for stage in stages)]
+    return (readable or both[-1:] or [stages[0].flow.level])[0]
+
+
+def _pane(stage, name, shown):
+    flow, levels = stage.flow, [level.name for level in stage.levels]
     return {
-        "name": name, "claim": facts.claim(flow), "has": int(flow.has_gradients), "reference": labels.plain(flow.reference),
-        "level": [level.name for level in stage.levels].index(flow.level), "caption": caption, "legend": rows,
-        "loss": facts.rounded(flow.loss), "cards": [facts.card(box, svg.look(box.node, flow), flow) for box in stage.boxes],
+        "name": name, "claim": facts.claim(flow), "has": int(flow.has_gradients),
+        "level": levels.index(shown) if shown in levels else len(levels) - 1,
+        "cards": [facts.card(box, svg.look(box.node, flow), flow) for box in stage.boxes],
         "scenes": stage.scenes, "insides": stage.insides, "training": facts.training(flow),
     }  # fmt: skip
 
@@ -90,7 +109,7 @@ def _picture(stage, pane, number):
     scene = stage.scenes[pane["level"]]
     shapes = [
         f'<rect class="fold" x="{x}" y="{y}" width="{w}" height="{h}" rx="10"/>'
-        f'<text class="foldt" x="{x + w - 10}" y="{y + h - 8}">{caption}</text>'
+        f'<text class="foldt" x="{x + 12}" y="{y + 4}">{caption}</text>'
         for x, y, w, h, caption in scene["folds"]
     ]
     shapes += scene["paths"]
@@ -114,6 +133,14 @@ def _json(data):
     """JSON that may stand in a script element: nothing in it can close the element or open a comment."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("</", "<\\/").replace("<!", "\\u003c!").replace("<s", "\\u003cs").replace("<S", "\\u003cS")
+
+
+def _bare(source):
+    """A script or style sheet without indentation, blank lines and comments that stand alone."""
+    source = re.sub(r"^\s*/\*.*?\*/\n", "", source, flags=re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for line in source.splitlines()]
+    source = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    return re.sub(r"(?<=[{;,(])\n", "", source)
 
 
 @cache

@@ -4,7 +4,7 @@ import math
 
 from ..graph import labels, theme
 from ..graph.rules import factor_value, rule_of, with_numbers
-from .scene import _rounded as rounded
+from .scene import rounded
 
 _MOST_ROWS = 24  # parameters and hidden operations that a card lists
 _MOST_CELLS = 60_000  # numbers of a training run that a page holds; of a longer run, steps at even distances
@@ -29,7 +29,8 @@ def card(box, look, flow):
         del entry["o"]
     if node.kind == "operation" and flow.origin is not None and len(node.members) == 1:
         entry["num"] = scalar_lines(flow.origin.vertices, node.members[0])
-    return {key: value for key, value in entry.items() if key == "v" and value is not None or value not in (None, "", [], 0)}
+    empty = (None, "", [], 0)  # a value of 0 is no empty entry: it is that of the reference
+    return {key: value for key, value in entry.items() if value not in empty or (key == "v" and value is not None)}
 
 
 def _statistics(found):
@@ -60,7 +61,7 @@ def rules(operations):
 
 
 def scalar_lines(vertices, index):
-    """The chain rule at an operation on single numbers, with its numbers: one line for each operand."""
+    """The chain rule at an operation on single numbers, with its numbers: [slot, line, value] for each operand."""
     node = vertices[index].node
     operands = {slot: source for slot, source, _ in vertices[index].operands}
     count = len(operands) + len(node.constants)
@@ -83,10 +84,11 @@ def scalar_lines(vertices, index):
         upstream, name = node.gradient.value, labels.shorten(vertices[operands[slot]].node.name, 16)
         numbers = with_numbers(factor, **known)
         plain = numbers.lstrip("−").replace(".", "").isdigit() and not numbers.startswith("−")
-        lines.append(
+        text = (
             f"∂L/∂{name} = {labels.number(upstream)} · {numbers if plain else f'({numbers})'}"
             f" = {labels.number(upstream * factor_number)}"
         )
+        lines.append([slot, text, rounded(upstream * factor_number)])
     return lines
 
 
@@ -116,7 +118,8 @@ def training(flow):
         reference = flow.reference_rms
         if flow.origin.reference in column:
             reference = float(rms[column[flow.origin.reference]])
-        table.append([_relative(float(rms[column[i]]), reference) if i in column else None for i in range(len(vertices))])
+        places = [column.get(index) for index in range(len(vertices))]
+        table.append([None if place is None else _relative(float(rms[place]), reference) for place in places])
     losses = [flow.origin.steps[number].loss for number in chosen]
     return {"loss": [rounded(loss) for loss in losses], "step": [number + 1 for number in chosen], "values": table}
 
@@ -155,12 +158,24 @@ def claim(flow):
     if first[0] == flow.reference:
         return ""
     if abs(value) < 0.15:
-        return f"The gradient arrives at {name} about as large as it is at {reference}."
+        return f"The gradient arrives at {name} about as large as it is at {reference}{_between(flow, value)}."
     word = "falls" if value < 0 else "grows"
     return (
         f"From {reference} back to {name} the gradient {word} {times(abs(value))}: it arrives at "
-        f"{theme.power(value)} of its size."
+        f"{theme.power(value)} of its size{_between(flow, value)}."
     )
+
+
+def _between(flow, value):
+    """What lies clearly beyond both ends on the way."""
+    inner = [(n.value, n.name) for n in flow.nodes if n.value is not None and not n.is_neutral and n.kind != "input"]
+    low, high = min(inner, default=(0.0, "")), max(inner, default=(0.0, ""))
+    words = []
+    if low[0] < min(value, 0.0) - 0.5:
+        words.append(f"falls to {theme.power(low[0])} at {labels.shorten(low[1], 30)}")
+    if high[0] > max(value, 0.0) + 0.5:
+        words.append(f"grows to {theme.power(high[0])} at {labels.shorten(high[1], 30)}")
+    return f"; on the way it {' and '.join(words)}" if words else ""
 
 
 def comparison(flows, names):
@@ -170,7 +185,7 @@ def comparison(flows, names):
         return ""
     gap = found[0][1] - found[1][1]
     if abs(gap) < 0.15:
-        return f"At the first layer the gradients of {names[0]} and {names[1]} are about equal, relative to their references."
+        return f"At the first layer the gradients of {names[0]} and {names[1]} are about equally large."
     small, large = (1, 0) if gap > 0 else (0, 1)
     return (
         f"At the first layer the gradient of {names[small]} is {times(abs(gap))} smaller than that of {names[large]}"

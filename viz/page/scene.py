@@ -9,7 +9,11 @@ from ..graph.model import Edge
 from . import svg
 
 MOST = 3000  # nodes up to which a level is put on a page besides the graph's own
-_GAP = 30.0  # pixels between ranks: room for a number on an edge
+COMPACT_FROM = 20  # nodes of a picture from which each gets one line of detail
+_GAP = 23.0  # pixels between ranks: room for a number on an edge
+_TALLEST = 720.0  # pixels; a taller graph is wrapped into columns
+_TRIED = (1.0, 0.5, 0.75, 1.4, 2.0)  # factors on the window's shape: of these layouts the one that fits best is taken
+_TRY_UP_TO = 150  # nodes up to which several layouts are tried
 
 
 @dataclass(eq=False)
@@ -53,41 +57,35 @@ def levels_of(flow):
 
 
 class Stage:
-    """Draws the levels of one graph. `scenes`, `insides` and `boxes` are what it has drawn, boxes each once."""
+    """Draws the levels of one graph for a window (width, height): `scenes`, `insides`, and `boxes`, each once."""
 
-    def __init__(self, flow, aspect):
-        self.flow, self.aspect = flow, aspect
+    def __init__(self, flow, window, compact=False):
+        self.flow, self.window, self.compact = flow, window, compact
         self.levels = levels_of(flow)
         self.boxes, self._box_index = [], {}
         self.insides, self._inside_index = [], {}
         self.scenes = [self._scene(level) for level in self.levels]
 
     def _scene(self, level):
-        compact = len(level.nodes) > 30
+        compact = self.compact or len(level.nodes) > COMPACT_FROM
         insides = [self._inside(level, node) for node in level.nodes]
         indices = [self._box(node, compact, inside >= 0) for node, inside in zip(level.nodes, insides, strict=True)]
         boxes = [self.boxes[index] for index in indices]
-        room, folds = {}, members_of_folds(level)
-        for members in folds:
-            room[members[0]] = (8.0, 0.0)
-            room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 30.0)
+        folds = members_of_folds(level)
         number = {node.id: i for i, node in enumerate(level.nodes)}
         pairs = [(number[edge.source], number[edge.target]) for edge in level.edges]
-        scene, placed = self._lay_out(boxes, indices, insides, pairs, level.edges, room)
+        scene, placed = self._lay_out(boxes, indices, insides, pairs, level.edges, folds=folds)
         scene["name"] = level.name
         scene["folds"] = [self._fold(level, members, boxes, placed) for members in folds]
         return scene
 
-    def _lay_out(self, boxes, indices, insides, pairs, edges, room, wrap=True, ports=()):
+    def _lay_out(self, boxes, indices, insides, pairs, edges, wrap=True, folds=(), ports=()):
         """Place boxes (and ports, which are points after them), and draw the edges between."""
         sizes = [(box.width, box.height) for box in boxes] + [(2.0, 2.0)] * len(ports)
         order = sorted(range(len(sizes)), key=lambda i: (-1 if i == len(boxes) and ports else i))
         place = {node: position for position, node in enumerate(order)}
         links = [(place[s], place[t], edge.is_skip) for (s, t), edge in zip(pairs, edges, strict=True)]
-        placed = layout(
-            [sizes[node] for node in order], links, wrap=wrap, aspect=self.aspect, gap=_GAP,
-            room={place[node]: space for node, space in room.items()},
-        )  # fmt: skip
+        placed = self._best([sizes[node] for node in order], links, wrap, folds)
         centres = [placed.centres[place[node]] for node in range(len(sizes))]
         nodes = [
             [index, round(x - box.width / 2), round(y - box.height / 2), inside]
@@ -95,21 +93,42 @@ class Stage:
         ]
         drawn = [svg.edge(edge, points, self.flow) for edge, points in zip(edges, placed.routes, strict=True)]
         rows = [
-            [s, t, edge.maker, edge.reader, edge.slot, _rounded(edge.rms), _rounded(edge.share), int(edge.is_skip), x, y]
+            [s, t, edge.maker, edge.reader, edge.slot, rounded(edge.rms), rounded(edge.share), int(edge.is_skip), x, y]
             for (s, t), edge, (_, x, y) in zip(pairs, edges, drawn, strict=True)
         ]
-        texts = [labels.share(edge) for edge in edges]
         scene = {
             "w": round(placed.width), "h": round(placed.height), "nodes": nodes, "edges": rows,
-            "paths": [path for path, _, _ in drawn], "shares": texts, "columns": [round(x) - 1 for x in placed.lefts[1:]],
+            "paths": [path for path, _, _ in drawn], "shares": [labels.share(edge) for edge in edges],
+            "columns": [round(x) - 1 for x in placed.lefts[1:]],
         }  # fmt: skip
         return scene, centres
+
+    def _best(self, sizes, links, wrap, folds):
+        """The layout that shows the graph largest in the window; of a large graph the first that is tried."""
+        room = {}
+        for members in folds:
+            room[members[0]] = (16.0, 0.0)
+            room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 12.0)
+        width, height = self.window
+        best, most = None, 0.0
+        for factor in _TRIED if wrap and len(sizes) <= _TRY_UP_TO else _TRIED[:1]:
+            placed = layout(sizes, links, wrap=wrap, aspect=width / height * factor, room=room, gap=_GAP,
+                            tallest=_TALLEST, together=folds)  # fmt: skip
+            fit = min(width / placed.width, height / placed.height)
+            if best is None or fit > most * 1.02:
+                best, most = placed, fit
+        return best
+
+    def fit(self, name):
+        """The zoom at which a level fills the window."""
+        scene = self.scenes[[level.name for level in self.levels].index(name)]
+        return min(self.window[0] / scene["w"], self.window[1] / scene["h"])
 
     def _fold(self, level, members, boxes, centres):
         left = min(centres[i][0] - boxes[i].width / 2 for i in members) - 10.0
         right = max(centres[i][0] + boxes[i].width / 2 for i in members) + 10.0
-        top = min(centres[i][1] - boxes[i].height / 2 for i in members) - 10.0
-        bottom = max(centres[i][1] + boxes[i].height / 2 for i in members) + 24.0
+        top = min(centres[i][1] - boxes[i].height / 2 for i in members) - 14.0
+        bottom = max(centres[i][1] + boxes[i].height / 2 for i in members) + 10.0
         caption = labels.fold([level.nodes[i] for i in members])
         return [round(left), round(top), round(right - left), round(bottom - top), svg.escape(caption)]
 
@@ -158,12 +177,13 @@ class Stage:
             pairs.append((source, target))
             edges.append(edge)
         boxes = [self.boxes[index] for index in indices]
-        scene, centres = self._lay_out(boxes, indices, insides, pairs, edges, {}, wrap=len(nodes) > 30, ports=(top, bottom))
+        wrap = len(nodes) > 2 * COMPACT_FROM
+        scene, centres = self._lay_out(boxes, indices, insides, pairs, edges, wrap, ports=(top, bottom))
         scene["ports"] = [round(centres[top][0]), round(centres[bottom][0])]
         return scene
 
 
-def _rounded(number):
+def rounded(number):
     """Three digits, as JSON can hold them: NaN and Inf are words."""
     if number is None:
         return None

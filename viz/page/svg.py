@@ -11,9 +11,11 @@ from ..graph.draw import label_place, text_width
 PADDING, TITLE, DETAIL = 10.0, 12.0, 10.0  # pixels at zoom 1; the last two are font sizes
 TITLE_LINE, DETAIL_LINE, STRIP_LINE = 18.0, 14.0, 13.0
 BINS = 20  # steps of colour on either side of the reference
+_LONG = 34  # characters from which a line of detail is divided
 _TOGGLE = 18.0  # room for the button that opens a node
 _TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
+_GRADIENT = re.compile(r"(?:, )?gradient [−\d.]+(?:e[−+]\d+)?$")  # a lone number's, shown when it has arrived
 _POWER = re.compile(r"10\^([+−-]?\d+(?:\.\d+)?)")
 
 
@@ -64,7 +66,7 @@ class Box:
     def __init__(self, node, flow, compact, can_open):
         self.node = node
         title, value = labels.title(node), labels.value(node, flow.scale, flow.has_gradients)
-        details = labels.details(node, compact)
+        details = [line for text in labels.details(node, compact) for line in _narrow(text)]
         strip = labels.strip(node, compact) if flow.has_gradients else []
         left = PADDING + (_TOGGLE if can_open else 0.0)
         heading = left - PADDING + text_width(title, TITLE, True)
@@ -84,7 +86,8 @@ class Box:
             parts.append(f'<text class="v" x="{width - PADDING:g}" y="19">{powers(value)}</text>')
         y = 5.0 + TITLE_LINE
         for line in details:
-            parts.append(f'<text class="d" x="{PADDING:g}" y="{y + 10.5:g}">{escape(line)}</text>')
+            text = _GRADIENT.sub(_hidden, escape(line))
+            parts.append(f'<text class="d" x="{PADDING:g}" y="{y + 10.5:g}">{text}</text>')
             y += DETAIL_LINE
         if strip:
             cell = (width - 2 * PADDING) / len(strip)
@@ -98,9 +101,22 @@ class Box:
         return "".join(parts)
 
 
+def _narrow(line):
+    """A line of detail in two where it is long: operations, then shape and parameters."""
+    first, *rest = line.split("  ")
+    if rest and len(line) > _LONG:
+        return [first, " · ".join(rest)]
+    return [" ".join([first, " · ".join(rest)]) if rest else first]
+
+
 def powers(text):
     """10^-2.4 with its exponent raised."""
-    return _POWER.sub(r'10<tspan class="x" dy="-4">\1</tspan><tspan dy="4">&#8203;</tspan>', escape(text).replace("10^-", "10^−"))
+    text = escape(text).replace("10^-", "10^−")
+    return _POWER.sub(r'10<tspan class="x" dy="-4">\1</tspan><tspan dy="4">&#8203;</tspan>', text)
+
+
+def _hidden(match):
+    return f'<tspan class="g">{match[0]}</tspan>'
 
 
 def raised(text):
