@@ -7,7 +7,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from ..files import check_folder, format_of, write_atomically
+from ..files import check_folder, write_atomically
 from ..graph import labels
 from ..graph.flow import compare_scale
 from . import facts, svg
@@ -16,7 +16,7 @@ from .scene import Stage
 
 _WINDOWS = {1: (1004.0, 600.0), 2: (484.0, 600.0)}  # room for each graph on a laptop's screen
 _SCRIPTS = ("words", "camera", "graph", "hands", "panel", "begin")
-_READABLE = 0.74  # zoom from which a label can be read
+_READABLE = 0.73  # zoom from which a label can be read
 _HEIGHT = 680  # pixels of the frame in a notebook
 
 
@@ -27,8 +27,8 @@ def save(path, *flows, title=None):
     file is written whole or not at all.
     """
     path = os.fspath(path)
-    if format_of(path, ("svg", "html")) != "html":
-        raise ValueError(f"{path!r} is no page; pages are written as .html")
+    if os.path.splitext(path)[1].lower() not in (".html", ".htm"):
+        raise ValueError(f"{path!r} ends in no known format; pages are written as .html")
     check_folder(path)
     write_atomically(path, to_html(*flows, title=title).encode("utf-8"))
     return path

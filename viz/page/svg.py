@@ -41,7 +41,7 @@ def colour_rules(dark):
         fill = theme.colour(index - BINS, BINS)
         if dark:
             fill = _dark(index / BINS - 1.0)
-        ink = "#11151a" if theme.ink_on(fill) == theme.INK else "#ffffff"
+        ink = "#000000" if theme.ink_on(fill) == theme.INK else "#ffffff"
         lines.append(f".c{index}{{--f:{fill};--k:{ink}}}")
     return "".join(lines)
 
