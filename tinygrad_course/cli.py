@@ -7,6 +7,23 @@ import sys
 
 from . import __version__
 
+WARMUP = """Compile the kernels for this processor and keep them in the cache, whose folder TINYGRAD_COURSE_CACHE
+can name. Without it, each kernel is compiled when it is first called."""
+
+
+def warmup(float64):
+    """Compile all kernels, and say how long it took and where they are."""
+    from . import kernels
+
+    if kernels.get_backend() != "numba":
+        print("nothing to compile: kernels run on NumPy")
+        return 0
+    from .warmup import warmup
+
+    seconds = warmup(float64)
+    print(f"all kernels compiled, or found compiled, in {seconds:.0f} s; they are kept in {kernels.cache_root()}")
+    return 0
+
 
 def example(name):
     """An example's path: in a checkout it is in examples/, in a wheel inside the package. None if nowhere."""
@@ -28,7 +45,13 @@ def main(arguments=None):
         add_help=False,
         help="train a plain and a residual deep net and draw their gradient flow (demo --help: its options)",
     )
-    parser.parse_args(arguments[:1] if arguments[:1] == ["demo"] else arguments)
+    warm = commands.add_parser(
+        "warmup", help="compile all kernels now, so that no later run has to wait", description=WARMUP
+    )
+    warm.add_argument("--all", action="store_true", help="for float64, too, which gradient checks use")
+    options = parser.parse_args(arguments[:1] if arguments[:1] == ["demo"] else arguments)
+    if options.command == "warmup":
+        return warmup(options.all)
 
     script = example("plain_vs_residual.py")
     if script is None:

@@ -18,6 +18,8 @@ import types
 
 import numpy as np
 
+from .threads import get_num_threads, set_num_threads
+
 FAMILIES = ("activation", "conv", "loss", "matmul", "norm", "optim", "pool")
 BACKENDS = ("numba", "numpy")
 
@@ -102,10 +104,20 @@ def set_backend(name):
         raise ValueError(f"the backend must be one of {', '.join(map(repr, BACKENDS))}, got {name!r}")
     if name == "numba":
         try:
-            importlib.import_module("numba")
+            importlib.import_module(f"{__name__}.jit")
         except ImportError as error:
             raise ImportError(f"Numba cannot be imported ({error})") from error
     with _lock:
         _backend = name
         for family in _families.values():
             family.forget()
+
+
+def cache_root():
+    """The folder that compiled kernels are kept in."""
+    return importlib.import_module(f"{__name__}.jit").cache_root()
+
+
+def quiet():
+    """Do without the notice that kernels are compiled: the caller says it."""
+    importlib.import_module(f"{__name__}.jit").quiet()
