@@ -21,7 +21,7 @@ def _lazy(name):
 
 
 def __getattr__(family):
-    if family in {"activation", "conv", "loss", "norm", "optim", "pool"}:
+    if family in {"activation", "conv", "group_norm", "loss", "norm", "optim", "pool", "softmax"}:
         module = globals()[family] = _lazy(f"{__name__}.{family}")
         return module
     raise AttributeError(f"module {__name__!r} has no attribute {family!r}")
