@@ -100,8 +100,9 @@ def _backward(dy, x, weight, mean, inverse_std, dx, dweight, dbias):
                         out[k] = (gradient[k] * w[k] - m - (group[k] - center) * scale * q) * scale
                 else:
                     for k in range(K):
+                        a, b = w[k] * scale, q * scale * scale
                         for i in range(k * P, (k + 1) * P):
-                            out[i] = (gradient[i] * w[k] - m - (group[i] - center) * scale * q) * scale
+                            out[i] = gradient[i] * a - (group[i] - center) * b - m * scale
 
 
 def _run(loop, x, *arguments):
