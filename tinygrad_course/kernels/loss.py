@@ -9,27 +9,11 @@ import numpy as np
 from .buffers import empty_like
 from .elementary import exp
 from .jit import inner, kernel, prange
+from .softmax import row_maximum
 
 SERIAL_BELOW = 8_000  # logits
 STRETCH = 256  # positions taken together where S > 1
 TOGETHER = 1024  # logits taken together where S = 1
-
-
-@inner
-def _greatest(row):
-    """The maximum, NaN left out (it comes back in the sum). Four chains, for each step waits for the last."""
-    a = b = c = d = row.dtype.type(-np.inf)
-    whole = row.size // 4 * 4
-    for i in range(0, whole, 4):
-        a = row[i] if row[i] > a else a
-        b = row[i + 1] if row[i + 1] > b else b
-        c = row[i + 2] if row[i + 2] > c else c
-        d = row[i + 3] if row[i + 3] > d else d
-    for i in range(whole, row.size):
-        a = row[i] if row[i] > a else a
-    a = a if a > b else b
-    c = c if c > d else d
-    return a if a > c else c
 
 
 @inner
@@ -39,7 +23,7 @@ def _normalize_rows(x, log_normalizer):
     shifted, greatest = np.empty(x.size, x.dtype), np.empty(N, x.dtype)
     for n in range(N):
         row, out = x[n], shifted[n * C : (n + 1) * C]
-        m = _greatest(row)
+        m = row_maximum(row)
         greatest[n] = m
         for c in range(C):
             out[c] = row[c] - m
