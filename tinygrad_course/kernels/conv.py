@@ -24,6 +24,7 @@ import threading
 import numpy as np
 
 from tinygrad_course.kernels import conv_depthwise, conv_plan, conv_pointwise
+from tinygrad_course.kernels.conv_by_taps import weight_grad_by_taps
 from tinygrad_course.kernels.buffers import empty
 from tinygrad_course.kernels.conv_pack import pack, pack_panel, pack_weights, unpack, unpack_panel
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables, ceil_div
@@ -48,9 +49,9 @@ CHUNK = 16384 // (VECTORS * VECTOR_BYTES)  # steps whose part of a panel stays i
 def accumulate(width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to):
     """The loop of all three: for i below `count`, and as many more as fill the last tile, with k = first ... last,
 
-    out[to + i width : +width] = bias + sum_k x[origin + places[place + i] + steps[k]] * panel[panel_at + (k - first) width :]
+    out[to + i width : +width] = bias + sum_k x[origin + places[place + i] + steps[k]] * panel[panel_at + k' width :]
 
-    with bias = panel[bias_at : +width], or, for bias_at < 0, what `out` has been.
+    with k' = k - first and bias = panel[bias_at : +width], or, for bias_at < 0, what `out` has been.
     """
     if width == lanes(x):
         narrow = zeros(x, ROWS, 1)
@@ -118,7 +119,10 @@ def correlate_units(begin, end, image, panel, packing, job, tables, y, scratch):
                         panel, panel_at, bias_at, computed, 0,
                     )  # fmt: skip
                     channels = min(width, job.channels - block * width)
-                    unpack(computed, width, unit, units, pixels // units, tables.passes[k], channel, channels, job, y, transposed)
+                    unpack(
+                        computed, width, unit, units, pixels // units, tables.passes[k], channel, channels,
+                        job, y, transposed,
+                    )  # fmt: skip
 
 
 @kernel(parallel=True)
@@ -312,35 +316,7 @@ def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
         weight_gradient(dy, x, tuple(packing), tuple(job), tuple(tables), shares, dw.reshape(-1), scratch)
     with np.errstate(all="ignore"):
         finite = math.isfinite(dw.sum())
-    return dw if finite else _weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups)
-
-
-def _weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups):
-    """The slow way: each tap by itself, over the pixels it really meets.
-
-    The tiles multiply zeros (padding, and dy's gaps between rows) with whatever lies opposite. A zero times
-    inf or nan would be nan in taps that never met that pixel, so a result that is not finite is redone here.
-    """
-    samples, _, height, width = x.shape
-    out_channels, channels, kernel_h, kernel_w = w_shape
-    dw = np.empty((groups, out_channels // groups, channels, kernel_h, kernel_w), x.dtype)
-    with np.errstate(all="ignore"):
-        for u in range(kernel_h):
-            dy_rows, x_rows = _meeting(u, dy.shape[2], height, stride[0], padding[0][0], dilation[0])
-            for v in range(kernel_w):
-                dy_columns, x_columns = _meeting(v, dy.shape[3], width, stride[1], padding[1][0], dilation[1])
-                a = dy[:, :, dy_rows, dy_columns].reshape(samples, groups, out_channels // groups, -1)
-                b = x[:, :, x_rows, x_columns].reshape(samples, groups, channels, -1)
-                dw[..., u, v] = np.matmul(a, b.swapaxes(2, 3)).sum(axis=0)
-    return dw.reshape(w_shape)
-
-
-def _meeting(k, outputs, inputs, stride, before, dilation):
-    """The slices of outputs, and of inputs, that tap k of an axis brings together."""
-    origin = k * dilation - before  # the input opposite output 0
-    begin = max(0, ceil_div(-origin, stride))
-    end = max(begin, min(outputs, ceil_div(inputs - origin, stride)))
-    return slice(begin, end), slice(begin * stride + origin, max(0, (end - 1) * stride + origin + 1), stride)
+    return dw if finite else weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups)
 
 
 def bias_grad(dy):

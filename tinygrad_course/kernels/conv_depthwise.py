@@ -6,7 +6,8 @@ the ends of its rows, and a tile of one row is summed over the taps:
     acc[p : p + VL] += w[tap] * packed[p + shift[tap] : + VL]
 
 The few results between two rows, and with a stride those between two wanted ones, are not copied out. For the
-weight's gradient dy is laid out in the same way, zeros between, and acc[tap] sums dy[p : +L] * packed[p + shift[tap] : +L].
+weight's gradient dy is laid out in the same way, zeros between, and acc[tap] sums up
+dy[p : +L] * packed[p + shift[tap] : +L].
 """
 
 from tinygrad_course.kernels.conv_pack import copy_run, pack, spread_run

@@ -157,7 +157,8 @@ def like(typing_context, tile, panel, at):
         with builder.if_else(builder.icmp_signed(">=", at_value, ir.Constant(at_value.type, 0))) as (then, otherwise):
             with then:
                 pointer = _address(context, builder, panel, panel_value, at_value)
-                row = [_load(builder, _at(builder, pointer, v * tile.lanes), acc_type.element) for v in range(tile.vectors)]
+                starts = [_at(builder, pointer, v * tile.lanes) for v in range(tile.vectors)]
+                row = [_load(builder, start, acc_type.element) for start in starts]
                 acc = zero
                 for k in range(tile.rows * tile.vectors):
                     acc = builder.insert_value(acc, row[k % tile.vectors], k)
