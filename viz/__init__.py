@@ -11,13 +11,15 @@ first plot is drawn. The parts: `viz.graph` (record → model → layout → ren
 numbers), `viz.theory` (predictions).
 """
 
-from . import theory
+from . import page, plots, theory
 from .files import save_figure
-from .graph import GradientFlow, Layer, Recording, compare_scale, gradient_flow, record
+from .graph import GradientFlow, Layer, PathSpectrum, Recording, compare_scale, gradient_flow, path_spectrum, record
+from .lesion import Lesions, delete_blocks, lesion_study
 from .plots import gradient_heat, summary_sheet, training_curves
 from .plots import layer_profile as _layer_profile
 
-__all__ = ["GradientFlow", "Layer", "Recording", "compare_scale", "gradient_flow", "gradient_heat", "layer_profile",
+__all__ = ["GradientFlow", "Layer", "Lesions", "PathSpectrum", "Recording", "compare_scale", "delete_blocks",
+           "gradient_flow", "gradient_heat", "layer_profile", "lesion_study", "page", "path_spectrum", "plots",
            "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
 
 

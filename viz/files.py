@@ -11,7 +11,7 @@ PICTURES = ("svg", "png", "pdf")
 def format_of(path, formats=PICTURES):
     """The format that a path's suffix stands for. Raises ValueError if it is not one of `formats`."""
     file_format = os.path.splitext(path)[1].lower().removeprefix(".")
-    file_format = {"gv": "dot"}.get(file_format, file_format)
+    file_format = {"gv": "dot", "htm": "html"}.get(file_format, file_format)
     check_format(file_format, formats, path)
     return file_format
 

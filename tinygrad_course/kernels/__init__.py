@@ -20,7 +20,7 @@ import numpy as np
 
 from .threads import get_num_threads, set_num_threads
 
-FAMILIES = ("activation", "conv", "loss", "norm", "optim", "pool")
+FAMILIES = ("activation", "conv", "group_norm", "loss", "matmul", "norm", "optim", "pool", "softmax")
 BACKENDS = ("numba", "numpy")
 
 _lock = threading.RLock()

@@ -211,6 +211,9 @@ def kernel(function=None, *, parallel=False):
     return _ParallelKernel(function) if parallel else _compile(function)
 
 
-def inner(function):
-    """A helper for kernels, compiled into each of its callers, and not to be called from Python."""
-    return numba.njit(**_OPTIONS, inline="never", no_cpython_wrapper=True)(function)
+def inner(function, **options):
+    """A helper for kernels, compiled into each of its callers, and not to be called from Python.
+
+    `forceinline=True`: however large it is.
+    """
+    return numba.njit(**_OPTIONS, inline="never", no_cpython_wrapper=True, **options)(function)

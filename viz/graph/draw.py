@@ -45,7 +45,7 @@ def draw(flow, *, wrap=True, aspect=1.3):
     from matplotlib.figure import Figure
 
     boxes = [_Box(node, flow) for node in flow.nodes]
-    placed = _place(flow, boxes, wrap, aspect)
+    placed = place(flow, boxes, wrap, aspect)
     legend = _legend_height(flow)
     width = max(placed.width, _LEGEND_WIDTH) + 2 * _MARGIN
     height = placed.height + legend + 2 * _MARGIN
@@ -70,7 +70,7 @@ def draw_on(axes, flow, *, wrap=True, legend=False, terse=False):
     figure = axes.get_figure()
     box = axes.get_position()
     room = (box.width * figure.get_figwidth() * 72.0, box.height * figure.get_figheight() * 72.0)
-    placed = _place(flow, boxes, wrap, room[0] / room[1], 16.0 if terse else GAP)
+    placed = place(flow, boxes, wrap, room[0] / room[1], 16.0 if terse else GAP)
     above = _legend_height(flow) if legend else 0.0
     width, height = placed.width + 2 * _MARGIN, placed.height + above + 2 * _MARGIN
     size = min(room[0] / width, room[1] / height)
@@ -87,17 +87,19 @@ def _prepare(axes, width, height):
     axes.axis("off")
 
 
-def _place(flow, boxes, wrap, aspect, gap=GAP):
+def place(flow, boxes, wrap, aspect, gap=GAP):
     number = {node.id: i for i, node in enumerate(flow.nodes)}
     edges = [(number[edge.source], number[edge.target], edge.is_skip) for edge in flow.edges]
     room = {}
-    for members in _members_of_folds(flow):
+    for members in members_of_folds(flow):
         room[members[0]] = (6.0, 0.0)
         room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 28.0)
-    return layout([(box.width, box.height) for box in boxes], edges, wrap=wrap, aspect=aspect, room=room, gap=gap)
+    sizes = [(box.width, box.height) for box in boxes]
+    together = members_of_folds(flow)
+    return layout(sizes, edges, wrap=wrap, aspect=aspect, room=room, gap=gap, together=together)
 
 
-def _members_of_folds(flow):
+def members_of_folds(flow):
     """The numbers of the nodes of each fold."""
     folds = {}
     for number, node in enumerate(flow.nodes):
@@ -163,7 +165,7 @@ class _Pen:
     def _folds(self, flow, boxes, placed, left, top):
         from matplotlib.patches import FancyBboxPatch
 
-        for members in _members_of_folds(flow):
+        for members in members_of_folds(flow):
             x0 = min(placed.centres[i][0] - boxes[i].width / 2 for i in members) - 8.0
             x1 = max(placed.centres[i][0] + boxes[i].width / 2 for i in members) + 8.0
             y0 = min(placed.centres[i][1] - boxes[i].height / 2 for i in members) - 9.0
@@ -225,7 +227,7 @@ class _Pen:
         self.axes.add_patch(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
         share = labels.share(edge)
         if share:
-            x, y, side = _label_place(points, edge.is_skip, width)
+            x, y, side = label_place(points, edge.is_skip, width)
             ink = colour if edge.is_skip else theme.INK
             halo = {"facecolor": theme.PAPER, "alpha": 0.75, "edgecolor": "none", "pad": 0.6 * self.size}
             self.text(x, y, share, _DETAIL, color=ink, ha=side, zorder=2.5, bbox=halo)
@@ -293,7 +295,7 @@ def _towards(corner, other, radius):
     return corner[0] + dx * part, corner[1] + dy * part
 
 
-def _label_place(points, is_skip, width):
+def label_place(points, is_skip, width):
     if is_skip and len(points) > 3:  # in the middle of its lane: of the longest piece downwards
         pieces = [pair for pair in itertools.pairwise(points) if pair[0][0] == pair[1][0] and pair[0][1] < pair[1][1]]
         (x, y0), (_, y1) = max(pieces, key=lambda pair: pair[1][1] - pair[0][1])

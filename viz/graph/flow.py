@@ -1,12 +1,24 @@
 """`gradient_flow`: a recording, a loss or a function becomes a graph with relative gradients, ready to be drawn."""
 
 import copy
+from typing import NamedTuple
 
 import tinygrad_course
 from tinygrad_course import engine
 
 from . import levels, model, values, view
 from .recorder import Recording
+
+_SMALL = 16  # nodes up to which a notebook shows a picture, and beyond it the page
+
+
+class Origin(NamedTuple):
+    """The operation level that a graph was drawn from, and the steps of the recording."""
+
+    vertices: list
+    skips: set
+    steps: tuple
+    reference: int | None  # index of the vertex with value 0, None if the reference was given as a number
 
 
 class GradientFlow:
@@ -15,14 +27,18 @@ class GradientFlow:
     nodes: list of `Node` in topological order; edges: list of `Edge`, one per operand.
     scale: D, decades from white to full colour; reference: name of the node with value 0; reference_rms: its RMS.
     level: "op", "module", "block" or "folded"; has_gradients: False if only the structure is known.
+    origin: what it was drawn from, where that is known: the other levels of a page come from there.
     """
 
-    def __init__(self, nodes, edges, *, level, scale, reference, reference_rms, has_gradients, title=None, loss=None):
+    def __init__(
+        self, nodes, edges, *, level, scale, reference, reference_rms, has_gradients, title=None, loss=None, origin=None
+    ):  # fmt: skip
         self.nodes, self.edges = nodes, edges
         self.level, self.scale = level, scale
         self.reference, self.reference_rms = reference, reference_rms
         self.has_gradients = has_gradients
         self.title, self.loss = title, loss
+        self.origin = origin
 
     def node(self, name):
         """The last node with this name (dotted path, or operation). Raises KeyError if there is none."""
@@ -50,7 +66,9 @@ class GradientFlow:
         return graphviz.Source(self.to_dot())
 
     def save(self, path, *, renderer="auto", time_limit=20.0):
-        """Write a picture; the format is the file's suffix: .svg, .png, .pdf or .dot. Returns the path.
+        """Write a picture; the format is the file's suffix: .svg, .png, .pdf, .dot or .html. Returns the path.
+
+        .html is a page in one file that walks through backward step by step: see `viz.page`.
 
         renderer: "auto" tries `dot` on the PATH, then the wheel pygraphviz, then the built-in layout, each for at
         most `time_limit` seconds; "dot", "pygraphviz" or "builtin" asks for one.
@@ -67,9 +85,25 @@ class GradientFlow:
 
         return to_bytes(self, "svg", renderer=renderer, time_limit=time_limit).decode("utf-8")
 
+    def to_html(self, *beside):
+        """The page that walks through backward, as HTML text; with other graphs `beside` this one, on one scale."""
+        from ..page import to_html
+
+        return to_html(self, *beside)
+
     def _repr_svg_(self):
+        if self._is_large():
+            return None
         svg = self.to_svg(time_limit=10.0)
         return svg[svg.index("<svg") :]
+
+    def _repr_html_(self):
+        from ..page import in_frame
+
+        return in_frame(self.to_html()) if self._is_large() else None
+
+    def _is_large(self):
+        return len(self.nodes) > _SMALL
 
     def __repr__(self):
         what = f"scale ±{self.scale:g} decades, reference {self.reference}" if self.has_gradients else "structure only"
@@ -113,6 +147,7 @@ def gradient_flow(
         nodes, edges, level=used, scale=chosen, reference=name, reference_rms=reference_rms,
         has_gradients=has_gradients, title=title,
         loss=recording.steps[-1].loss if recording.steps else None,
+        origin=Origin(vertices, skips, tuple(recording.steps), index),
     )  # fmt: skip
 
 

@@ -58,6 +58,8 @@ class Node:
     is_reference: bool = False
     is_neutral: bool = False  # a lone number beside tensors (the loss): its RMS is not to be compared with theirs
     fold: int | None = None  # which fold it stands in: nodes of one fold make up the block that repeats
+    members: tuple = ()  # indices of the vertices of the operation level that it stands for
+    outputs: tuple = ()  # of these, the one whose output is the node's; in a fold, one for each repeat
 
     @property
     def grad_rms(self):
@@ -88,6 +90,8 @@ class Edge:
     rms: float | None = None
     share: float | None = None
     is_skip: bool = False
+    maker: int = -1  # the vertex of the operation level that it leaves,
+    reader: int = -1  # and the one that it enters
 
 
 @dataclass

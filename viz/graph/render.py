@@ -13,7 +13,7 @@ import tempfile
 
 from ..files import check_folder, check_format, format_of, write_atomically
 
-FORMATS = ("svg", "png", "pdf", "dot")
+FORMATS = ("svg", "png", "pdf", "dot", "html")
 RENDERERS = ("auto", "dot", "pygraphviz", "builtin")
 LONGEST_PATH = 28  # nodes that fit below each other on a screen and a half
 MOST_PIXELS = 25_000_000
@@ -56,6 +56,8 @@ def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
         raise ValueError(f"renderer must be one of {', '.join(RENDERERS)}, got {renderer!r}")
     if file_format == "dot":
         return flow.to_dot().encode("utf-8")
+    if file_format == "html":
+        return flow.to_html().encode("utf-8")
     chain = (("dot", _by_dot), ("pygraphviz", _by_pygraphviz))
     if renderer == "auto" and is_long(flow):
         chain = ()  # dot would draw a ribbon several screens long; the built-in layout wraps it into columns

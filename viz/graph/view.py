@@ -39,7 +39,7 @@ def compose(vertices, skips, shares, groups, folds):
             hidden = all(fold_of.get(number, (0, 0, 0))[2] > 0 for number in readers.get(index, (-1,)))
             if index not in absorbed and not hidden:
                 node_at["leaf", index] = len(nodes)
-                nodes.append(dataclasses.replace(vertex.node))
+                nodes.append(dataclasses.replace(vertex.node, members=(index,), outputs=(index,)))
             continue
         number = owner[index]
         if drawn(number) != number or number in node_at:
@@ -49,6 +49,8 @@ def compose(vertices, skips, shares, groups, folds):
         made = [_group_node(vertices, groups[n], outputs[n], skips) for n in repeats]
         nodes.append(made[0] if len(made) == 1 else _folded(made))
         nodes[-1].fold = fold_number.get(fold_of[number][0]) if number in fold_of else None
+        nodes[-1].members = tuple(index for n in repeats for index in groups[n].vertices)
+        nodes[-1].outputs = tuple(outputs[n] for n in repeats)
     for number, node in enumerate(nodes):
         node.id = f"n{number}"
 
@@ -58,7 +60,7 @@ def compose(vertices, skips, shares, groups, folds):
             continue
         target = owner[index]
         for slot, source, rms in vertex.operands:
-            edge = (rms, shares.get((index, slot)), (index, slot) in skips)
+            edge = (rms, shares.get((index, slot)), (index, slot) in skips, source, index)
             place = (node_at[drawn(target)], slot, groups[target].vertices.index(index))
             if source in owner:
                 if owner[source] == target:
@@ -75,8 +77,7 @@ def compose(vertices, skips, shares, groups, folds):
     edges = []
     for (begin, end, slot, position, _), bundle in bundles.items():
         every = bundle + later.pop((end, slot, position), [])
-        rms, share, is_skip = _mean_rms(every), _mean_share(every), bundle[0][2]
-        edges.append(Edge(nodes[begin].id, nodes[end].id, slot, rms, share, is_skip))
+        edges.append(Edge(nodes[begin].id, nodes[end].id, slot, _mean_rms(every), _mean_share(every), *bundle[0][2:]))
     return nodes, edges
 
 
@@ -175,7 +176,7 @@ def _folded(made):
 
 
 def _mean_rms(bundle):
-    known = [rms for rms, _, _ in bundle if rms is not None]
+    known = [rms for rms, *_ in bundle if rms is not None]
     if not known:
         return None
     if len(known) == 1 or min(known) <= 0.0 or not math.isfinite(sum(known)):
@@ -184,5 +185,5 @@ def _mean_rms(bundle):
 
 
 def _mean_share(bundle):
-    known = [share for _, share, _ in bundle if share is not None]
+    known = [share for _, share, *_ in bundle if share is not None]
     return statistics.fmean(known) if known else None
