@@ -73,7 +73,8 @@ cli.main(["warmup"])
 for family in kernels.FAMILIES:
     for name, kernel in vars(kernels.module(family)).items():
         dispatcher = getattr(kernel, "_dispatcher", kernel)
-        if hasattr(dispatcher, "signatures") and "save_overload" in vars(dispatcher._cache) and not dispatcher.signatures:
+        cached = "save_overload" in vars(getattr(dispatcher, "_cache", None) or object)
+        if cached and not dispatcher.signatures:
             print("forgotten:", family, name)
 """
 
