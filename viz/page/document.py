@@ -119,8 +119,8 @@ def _picture(stage, pane, number):
     label = escape(f"Graph of {pane['name']}: {len(scene['nodes'])} nodes")
     return (
         f'<section class="pane" aria-label="{escape(pane["name"])}"><h2>{escape(pane["name"])}</h2>'
-        f'<svg class="graph" id="g{number}" role="group" aria-label="{label}" tabindex="0"'
-        f' viewBox="-20 -20 {scene["w"] + 40} {scene["h"] + 40}"><g class="root">{"".join(shapes)}</g></svg></section>'
+        f'<div class="world"><svg class="graph" id="g{number}" role="group" aria-label="{label}" tabindex="0"'
+        f' viewBox="-20 -20 {scene["w"] + 40} {scene["h"] + 40}"><g class="root">{"".join(shapes)}</g></svg><svg class="over" aria-hidden="true"></svg></div></section>'
     )
 
 

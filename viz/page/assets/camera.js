@@ -1,6 +1,6 @@
 /* Where one looks at a graph from: fit, zoom, glide, and the map of it all. */
 class Camera {
-  get size() { const r = this.svg.getBoundingClientRect(); return [r.width || 800, r.height || 500]; }
+  get size() { return this.room ??= [this.box.clientWidth || 800, this.box.clientHeight || 500]; }
 
   fit(readable) {
     const [w, h] = this.size, whole = Math.min(1.25, (w - 36) / this.w, (h - 36) / this.h);
@@ -15,7 +15,7 @@ class Camera {
     cancelAnimationFrame(this.gliding);
     const set = (x, y, k) => {
       this.view = {x, y, k};
-      this.root.setAttribute("transform", `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${k.toFixed(4)})`);
+      this.world.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px) scale(${k.toFixed(4)})`;
     };
     if (!smooth || calm.matches) { set(x, y, k); this.sketch(); return; }
     const from = {...this.view}, begin = performance.now(), time = 220;
