@@ -67,8 +67,8 @@ function setLevel(name) {
     Object.assign(pane, {level: at, open: new Set(), hovered: null, lit: []});
     pane.at = Infinity;
     pane.draw();
-    pane.fit(true);
   }
+  for (const pane of panes) pane.fit(true);
   pinned();
   resize(fraction);
   search();
@@ -158,7 +158,7 @@ $("pins").addEventListener("click", e => {
   const button = e.target.closest(".close");
   if (button) { pins.splice(+button.dataset.i, 1); pinned(); }
 });
-addEventListener("resize", () => panes.forEach(p => { p.room = null; p.fit(true); }));
+addEventListener("resize", () => { for (const p of panes) p.room = null; panes.forEach(p => p.fit(true)); });
 let before = null;
 addEventListener("beforeprint", () => {
   if (before) return;

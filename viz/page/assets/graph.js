@@ -95,7 +95,7 @@ class Graph extends Camera {
         const [s, t] = edge.row, of = part.nodes;
         html.e.push(edge.path);
         later.push({edge, s: of[s], t: of[t], port: inside && (!of[s] || !of[t]), dx, dy});
-        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${edge.share}</text>`);
+        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${of[s] && of[t] ? edge.share : ""}</text>`);
       }
       if (dx || dy) html.e.push("</g>");
     };
