@@ -55,8 +55,7 @@ def test_it_loads_nothing_and_forbids_itself_to():
 
 
 def test_script_and_style_are_within_their_budget():
-    style = document._bare(document._asset("page.css"))
-    assert len(document.script().encode()) + len(style.encode()) <= 50_000
+    assert len(document.script().encode()) + len(document.style().encode()) <= 50_000
 
 
 def test_about_a_kilobyte_a_node():

@@ -51,7 +51,7 @@ def to_html(*flows, title=None):
         "claim": facts.comparison(flows, names) if len(flows) == 2 else "",
     }  # fmt: skip
     parts = {
-        "title": escape(heading), "css": _bare(_asset("page.css")), "js": script(), "data": _json(data),
+        "title": escape(heading), "css": style(), "js": script(), "data": _json(data),
         "light": svg.colour_rules(dark=False), "dark": _nested(svg.colour_rules(dark=True)),
         "panes": "".join(_picture(stage, pane, number) for number, (stage, pane) in enumerate(zip(stages, panes))),
         "two": " two" if len(flows) == 2 else "", "claim": svg.raised(data["claim"] or panes[0]["claim"]),
@@ -62,7 +62,12 @@ def to_html(*flows, title=None):
 
 def script():
     """The page's script, from its parts."""
-    return "".join(_bare(_asset(f"{name}.js")) for name in _SCRIPTS)
+    return re.sub(" (=>|===?|!==) ", r"\1", "".join(_bare(_asset(f"{name}.js")) for name in _SCRIPTS))
+
+
+def style():
+    """The page's style sheet, without the colours of the scale."""
+    return _bare(_asset("page.css")).replace("\n", "")
 
 
 def in_frame(html):
@@ -116,11 +121,12 @@ def _picture(stage, pane, number):
     for index, x, y, _ in scene["nodes"]:
         box = stage.boxes[index]
         shapes.append(f'<g class="n {svg.look(box.node, stage.flow)}" transform="translate({x},{y})">{box.markup}</g>')
-    label = escape(f"Graph of {pane['name']}: {len(scene['nodes'])} nodes")
+    name, label = escape(pane["name"]), escape(f"Graph of {pane['name']}: {len(scene['nodes'])} nodes")
     return (
-        f'<section class="pane" aria-label="{escape(pane["name"])}"><h2>{escape(pane["name"])}</h2>'
-        f'<svg class="graph" id="g{number}" role="group" aria-label="{label}" tabindex="0"'
-        f' viewBox="-20 -20 {scene["w"] + 40} {scene["h"] + 40}"><g class="root">{"".join(shapes)}</g></svg></section>'
+        f'<section class="pane" aria-label="{name}"><h2>{name}</h2><div class="world">'
+        f'<svg class="graph" id="g{number}" role="group" aria-label="{label}"'
+        f' viewBox="-20 -20 {scene["w"] + 40} {scene["h"] + 40}"><g class="root">{"".join(shapes)}</g></svg>'
+        '<svg class="over" aria-hidden="true"></svg></div></section>'
     )
 
 
@@ -136,11 +142,11 @@ def _json(data):
 
 
 def _bare(source):
-    """A script or style sheet without indentation, blank lines and comments that stand alone."""
+    """A script or style sheet without indentation, blank lines and comments."""
     source = re.sub(r"^\s*/\*.*?\*/\n", "", source, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.strip() for line in source.splitlines()]
+    lines = [re.sub(r"  // .*", "", line).strip() for line in source.splitlines()]
     source = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
-    return re.sub(r"(?<=[{;,(])\n", "", source)
+    return re.sub(r"(?<=[{;,(])\n|\n(?=[}).?:&|+])", "", source)
 
 
 @cache

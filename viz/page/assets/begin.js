@@ -67,15 +67,13 @@ function setLevel(name) {
     Object.assign(pane, {level: at, open: new Set(), hovered: null, lit: []});
     pane.at = Infinity;
     pane.draw();
-    pane.fit(true);
   }
+  for (const pane of panes) pane.fit(true);
   pinned();
   resize(fraction);
   search();
   for (const button of $("levels").children) {
-    const on = button.dataset.level === name;
-    button.setAttribute("aria-checked", on);
-    button.tabIndex = on ? 0 : -1;
+    button.setAttribute("aria-pressed", button.dataset.level === name);
   }
 }
 
@@ -112,8 +110,7 @@ theme(system.matches ? "dark" : "light");
 system.addEventListener("change", e => theme(e.matches ? "dark" : "light"));
 panes = D.panes.map((d, i) => new Pane(d, i));
 const levelNames = [...new Set(D.panes.flatMap(p => p.scenes.map(s => s.name)))].sort((a, b) => Object.keys(LEVELS).indexOf(a) - Object.keys(LEVELS).indexOf(b));
-$("levels").innerHTML = levelNames.map(n => `<button role="radio" data-level="${n}" aria-checked="${n === panes[0].scene.name}" tabindex="${n === panes[0].scene.name ? 0 : -1}">${LEVELS[n]}</button>`).join("");
-$("levels").hidden = levelNames.length < 2;
+$("levels").innerHTML = levelNames.map(n => `<button data-level="${n}" aria-pressed="${n === panes[0].scene.name}">${LEVELS[n]}</button>`).join("");
 $("levels").style.display = levelNames.length < 2 ? "none" : "";
 
 const run = panes.map(p => p.d.training).find(Boolean);
@@ -161,17 +158,19 @@ $("pins").addEventListener("click", e => {
   const button = e.target.closest(".close");
   if (button) { pins.splice(+button.dataset.i, 1); pinned(); }
 });
-addEventListener("resize", () => panes.forEach(p => p.fit(true)));
+addEventListener("resize", () => { for (const p of panes) p.room = null; panes.forEach(p => p.fit(true)); });
 let before = null;
 addEventListener("beforeprint", () => {
+  if (before) return;
   before = {theme: document.documentElement.dataset.theme, views: panes.map(p => ({...p.view}))};
   theme("light");
-  for (const pane of panes) { pane.svg.setAttribute("viewBox", `-10 -10 ${pane.w + 20} ${pane.h + 20}`); pane.look(0, 0, 1); }
+  for (const pane of panes) { pane.svg.setAttribute("viewBox", `-10 -10 ${pane.w + 20} ${pane.h + 20}`); pane.look(0, 0, 1); pane.box.classList.remove("live"); }
 });
 addEventListener("afterprint", () => {
   if (!before) return;
   theme(before.theme);
-  panes.forEach((p, i) => { p.svg.removeAttribute("viewBox"); p.look(before.views[i].x, before.views[i].y, before.views[i].k); });
+  panes.forEach((p, i) => { p.svg.removeAttribute("viewBox"); p.box.classList.add("live"); p.look(before.views[i].x, before.views[i].y, before.views[i].k); });
+  before = null;
 });
 addEventListener("keydown", e => {
   const field = e.target.tagName === "INPUT", typing = field && e.target.type === "search";
@@ -182,14 +181,6 @@ addEventListener("keydown", e => {
     return;
   }
   const onButton = e.target.tagName === "BUTTON";
-  if (e.target.closest && e.target.closest("[role=radiogroup]") && e.key.startsWith("Arrow")) {
-    const all = [...$("levels").children], at = all.indexOf(e.target) + (e.key === "ArrowRight" || e.key === "ArrowDown" ? 1 : -1);
-    const to = all[(at + all.length) % all.length];
-    e.preventDefault();
-    setLevel(to.dataset.level);
-    to.focus();
-    return;
-  }
   if (field && (e.key.startsWith("Arrow") || e.key === "Home" || e.key === "End")) return;
   const act = {
     ArrowRight: () => { play(false); go(position + 1); }, ArrowLeft: () => { play(false); go(position - 1); },

@@ -1,21 +1,22 @@
 /* Where one looks at a graph from: fit, zoom, glide, and the map of it all. */
 class Camera {
-  get size() { const r = this.svg.getBoundingClientRect(); return [r.width || 800, r.height || 500]; }
+  get size() { return this.room ??= [this.box.clientWidth || 800, this.box.clientHeight || 500]; }
 
+  get whole() { const [w, h] = this.size; return Math.min(1.25, (w - 36) / this.w, (h - (this.two ? 72 : 36)) / this.h); }
+
+  /* The whole graph; or, at first, a part of it, if its labels could not be read. Two graphs have one zoom. */
   fit(readable) {
-    const [w, h] = this.size, whole = Math.min(1.25, (w - 36) / this.w, (h - 36) / this.h);
-    let k = whole;
-    if (readable && whole < 0.74) k = Math.max(whole, Math.min(0.9, (w - 36) / Math.min(this.w, 1200)));
-    this.whole = whole;
-    const room = (size, length) => length * k <= size - 28 ? (size - length * k) / 2 : 18;
-    this.look(room(w, this.w), room(h, this.h) + (this.two && whole === k ? 8 : 0), k);
+    const [w, h] = this.size, whole = Math.min(...panes.map(p => p.whole));
+    const least = this.two ? 0.55 : 0.74, k = readable && whole < least ? Math.max(least, Math.min(0.9, (w - 36) / Math.min(this.w, 1200))) : whole;
+    const room = (size, length, rim) => length * k <= size - 28 - rim ? rim + (size - rim - length * k) / 2 : 18 + rim;
+    this.look(room(w, this.w, 0), room(h, this.h, this.two ? 36 : 0), k);
   }
 
   look(x, y, k, smooth) {
     cancelAnimationFrame(this.gliding);
     const set = (x, y, k) => {
       this.view = {x, y, k};
-      this.root.setAttribute("transform", `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${k.toFixed(4)})`);
+      this.world.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px) scale(${k.toFixed(4)})`;
     };
     if (!smooth || calm.matches) { set(x, y, k); this.sketch(); return; }
     const from = {...this.view}, begin = performance.now(), time = 220;
@@ -48,8 +49,8 @@ class Camera {
 
   /* The map in the corner: the whole graph in colour, and the part of it that is in view. */
   sketch() {
-    const {x, y, k} = this.view, [w, h] = this.size, whole = this.whole || 1;
-    this.map.hidden = k < whole * 1.1;
+    const {x, y, k} = this.view, [w, h] = this.size;
+    this.map.hidden = k < this.whole * 1.1;
     if (this.map.hidden) return;
     const s = Math.min((this.two ? 132 : 282) / this.w, 150 / this.h), ratio = devicePixelRatio || 1;
     const mw = Math.max(30, this.w * s) + 8, mh = Math.max(30, this.h * s) + 8;

@@ -5,6 +5,10 @@ class Graph extends Camera {
     Object.assign(this, {d: data, index, two: D.panes.length > 1, level: data.level, open: new Set(), at: 0, train: -1, hits: []});
     this.svg = $("g" + index);
     this.root = this.svg.querySelector(".root");
+    this.world = this.svg.parentNode;
+    this.box = this.world.parentNode;
+    this.over = this.svg.nextElementSibling;  // a drawing of its own: what changes there moves nothing here
+    this.box.classList.add("live");
     this.svg.removeAttribute("viewBox");
     this.cards = data.cards;
     this.view = {x: 0, y: 0, k: 1};
@@ -91,15 +95,15 @@ class Graph extends Camera {
         const [s, t] = edge.row, of = part.nodes;
         html.e.push(edge.path);
         later.push({edge, s: of[s], t: of[t], port: inside && (!of[s] || !of[t]), dx, dy});
-        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${edge.share}</text>`);
+        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${of[s] && of[t] ? edge.share : ""}</text>`);
       }
       if (dx || dy) html.e.push("</g>");
     };
     walk(all, 0, 0, null);
     this.link(later, owner, drawn);
     this.root.innerHTML = `<g class="f">${html.f.join("")}</g><g>${html.e.join("")}</g><g>${html.l.join("")}${html.c.join("")}</g>`
-      + `<g class="nodes">${html.n.join("")}</g><g class="over"></g>`;
-    this.over = this.root.querySelector(".over");
+      + `<g class="nodes">${html.n.join("")}</g>`;
+    for (const svg of [this.svg, this.over]) { svg.setAttribute("width", this.w); svg.setAttribute("height", this.h); }
     this.root.querySelectorAll(".nodes>.n").forEach((el, i) => { items[i].el = el; });
     const paths = this.root.querySelectorAll(".e"), texts = this.root.querySelectorAll(".l");
     drawn.forEach((one, i) => { one.el = paths[i]; one.base = paths[i].getAttribute("class"); one.text = texts[i]; });
@@ -195,14 +199,23 @@ class Graph extends Camera {
 
   /* A place on an edge for its contribution: near the node that sends it, and clear of the others. */
   beside(e, taken) {
-    const {el, dx, dy} = e.drawn, length = el.getTotalLength();
-    let from = length > 90 ? 40 : length / 2, p;
+    const {el, dx, dy} = e.drawn, p = [...el.getAttribute("d").matchAll(NUMBERS)].map(m => [+m[1] + dx, +m[2] + dy]).reverse();
+    const far = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]), length = p.reduce((sum, b, i) => i ? sum + far(p[i - 1], b) : 0, 0);
+    const at = way => {
+      for (let i = 1; i < p.length; i++) {
+        const piece = far(p[i - 1], p[i]), part = way / piece;
+        if (part <= 1) return [0, 1].map(c => p[i - 1][c] + (p[i][c] - p[i - 1][c]) * part);
+        way -= piece;
+      }
+      return p[p.length - 1];
+    };
+    let way = length > 90 ? 40 : length / 2, spot;
     do {
-      p = el.getPointAtLength(Math.max(0, length - from));
-      from += 12;
-    } while (from < length && taken.some(q => Math.abs(q[0] - p.x - dx) < 84 && Math.abs(q[1] - p.y - dy) < 21));
-    taken.push([p.x + dx, p.y + dy]);
-    return taken[taken.length - 1];
+      spot = at(way);
+      way += 12;
+    } while (way < length && taken.some(q => Math.abs(q[0] - spot[0]) < 84 && Math.abs(q[1] - spot[1]) < 21));
+    taken.push(spot);
+    return spot;
   }
 
   /* What an edge brings back: a lone number with its sign, else an RMS. */
@@ -259,7 +272,7 @@ function give(m, x, y) {
 /* The path of an edge when nodes have moved: its ends stay at their nodes, the rest gives way. */
 function warp(path, s, t, through) {
   return path.replace(/ d="([^"]*)"/, (_, d) => {
-    const points = [...d.matchAll(/(-?\d+),(-?\d+)/g)].map(m => [+m[1], +m[2]]);
+    const points = [...d.matchAll(NUMBERS)].map(m => [+m[1], +m[2]]);
     const end = (node, [x, y], bottom) => {
       if (!node) return through(x, y);
       if (Math.abs(x - node.ox - node.ow) < 3) return [node.x + node.w, node.y + y - node.oy + (node.h - node.oh) / 2];
@@ -269,7 +282,7 @@ function warp(path, s, t, through) {
     };
     const a = points[0], b = points[points.length - 1], na = end(s, a, true), nb = end(t, b, false);
     let i = 0;
-    return ` d="${d.replace(/(-?\d+),(-?\d+)/g, (_, x, y) => {
+    return ` d="${d.replace(NUMBERS, (_, x, y) => {
       const at = i++, first = at < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
       let [px, py] = through(+x, +y);
       if (+x === ox) px = nx;

@@ -6,9 +6,9 @@ class Pane extends Graph {
   }
 
   listen() {
-    const {svg} = this, touches = new Map();
+    const {box} = this, touches = new Map();
     let start = null, moved = false, pinch = 0;
-    svg.addEventListener("pointerdown", e => {
+    box.addEventListener("pointerdown", e => {
       touches.set(e.pointerId, [e.clientX, e.clientY]);
       start = {x: e.clientX - this.view.x, y: e.clientY - this.view.y};
       moved = false;
@@ -20,33 +20,33 @@ class Pane extends Graph {
       moved = true;
       touches.set(e.pointerId, [e.clientX, e.clientY]);
       if (touches.size === 2) {
-        const [a, b] = [...touches.values()], wide = Math.hypot(a[0] - b[0], a[1] - b[1]), r = svg.getBoundingClientRect();
+        const [a, b] = [...touches.values()], wide = Math.hypot(a[0] - b[0], a[1] - b[1]), r = box.getBoundingClientRect();
         if (pinch) this.zoom(wide / pinch, (a[0] + b[0]) / 2 - r.left, (a[1] + b[1]) / 2 - r.top);
         pinch = wide;
       } else this.look(e.clientX - start.x, e.clientY - start.y, this.view.k);
     });
     for (const name of ["pointerup", "pointercancel"]) addEventListener(name, e => { touches.delete(e.pointerId); pinch = 0; });
-    svg.addEventListener("wheel", e => {
+    box.addEventListener("wheel", e => {
       e.preventDefault();
-      const r = svg.getBoundingClientRect();
+      const r = box.getBoundingClientRect();
       this.zoom(Math.exp(-e.deltaY * (e.deltaMode ? 0.05 : 0.0016)), e.clientX - r.left, e.clientY - r.top);
     }, {passive: false});
-    svg.addEventListener("click", e => {
+    box.addEventListener("click", e => {
       if (moved) return;
       if (e.target.closest(".unfold")) return setLevel("block");
       const frame = e.target.closest(".frame"), item = this.itemAt(e.target);
       if (e.target.closest(".o") && (frame || item)) this.toggle(frame ? frame.dataset.open : item.key);
       else if (item) pin(this, item);
     });
-    svg.addEventListener("dblclick", e => {
+    box.addEventListener("dblclick", e => {
       const item = this.itemAt(e.target);
       if (item && item.sub >= 0) this.toggle(item.key);
     });
-    svg.addEventListener("pointerover", e => { const item = this.itemAt(e.target); this.hover(item); tip(this, item, e); });
-    svg.addEventListener("pointermove", e => moveTip(e));
-    svg.addEventListener("pointerleave", () => { this.hover(null); tip(this, null); });
-    svg.addEventListener("focusin", e => { const item = this.itemAt(e.target); if (item) this.reveal(item); });
-    svg.addEventListener("keydown", e => {
+    box.addEventListener("pointerover", e => { const item = this.itemAt(e.target); this.hover(item); tip(this, item, e); });
+    box.addEventListener("pointermove", e => moveTip(e));
+    box.addEventListener("pointerleave", () => { this.hover(null); tip(this, null); });
+    box.addEventListener("focusin", e => { const item = this.itemAt(e.target); if (item) this.reveal(item); });
+    box.addEventListener("keydown", e => {
       const item = this.itemAt(e.target), press = e.key === "Enter" || e.key === " ";
       if (e.target.closest(".unfold") && press) { e.preventDefault(); e.stopPropagation(); return setLevel("block"); }
       const frame = e.target.closest(".frame");

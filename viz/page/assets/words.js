@@ -6,6 +6,7 @@ const $ = id => document.getElementById(id);
 const esc = s => String(s).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const ZERO = 9000, BAD = 9001, HEAD = 30, RIM = 14;
+const NUMBERS = /(-?\d+),(-?\d+)/g;
 const LEVELS = {op: "Operations", module: "Modules", block: "Blocks", folded: "Folded"};
 
 const raise = n => String(n).replace(/./g, c => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(c)] || (c === "-" ? "⁻" : c));
