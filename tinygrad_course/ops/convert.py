@@ -100,7 +100,7 @@ def as_operand(value, other):
         return value
     if isinstance(value, numbers.Number | np.bool_):
         dtype = other._data.dtype
-        if (isinstance(value, float) and dtype.kind == "f") or isinstance(value, bool | np.bool_):
+        if isinstance(value, float) and dtype.kind == "f" or isinstance(value, bool | np.bool_):
             pass
         elif isinstance(value, numbers.Integral):
             dtype = _INT if dtype == _BOOL else dtype
