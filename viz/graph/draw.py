@@ -94,7 +94,9 @@ def place(flow, boxes, wrap, aspect, gap=GAP):
     for members in members_of_folds(flow):
         room[members[0]] = (6.0, 0.0)
         room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 28.0)
-    return layout([(box.width, box.height) for box in boxes], edges, wrap=wrap, aspect=aspect, room=room, gap=gap)
+    sizes = [(box.width, box.height) for box in boxes]
+    together = members_of_folds(flow)
+    return layout(sizes, edges, wrap=wrap, aspect=aspect, room=room, gap=gap, together=together)
 
 
 def members_of_folds(flow):

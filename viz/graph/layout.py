@@ -6,13 +6,11 @@ Everything is iterative and about linear in the size of the graph. Lengths are p
 import itertools
 from dataclasses import dataclass
 
-from .routes import Page, Ranked
+from .routes import TALLEST, Page, Ranked
 
 GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
 _MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
 _SWEEPS = 6
-_MOST_CROSSING = 6  # edges (a skip counts double) that a break into columns may cut
-_TALLEST = 1000.0  # points; a taller graph is wrapped into columns
 
 
 @dataclass
@@ -24,14 +22,15 @@ class Layout:
     centres: list
     routes: list
     columns: int = 1
+    lefts: tuple = ()  # where each column begins, its lanes included
 
 
-def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP):
+def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=TALLEST, together=()):
     """Place nodes of `sizes` [(width, height)], numbered in topological order, and route `edges`.
 
-    edges: [(source, target, is_skip)]. wrap: break a graph taller than 1000 points into columns, for a picture
+    edges: [(source, target, is_skip)]. wrap: break a graph taller than `tallest` points into columns, for a picture
     about `aspect` times as wide as high. room: {node: (above, below)}, points to keep free over and under it.
-    gap: points between ranks.
+    gap: points between ranks. together: lists of nodes that no break into columns may part.
     """
     if not sizes:
         return Layout(0.0, 0.0, [], [])
@@ -44,9 +43,14 @@ def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP):
     x = _horizontal(rows, widths, links)
     tops, heights = _vertical(rows, sizes, room or {}, gap)
     page = Page(
-        Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, tops, heights), aspect if wrap else None
-    )
-    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts))
+        Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, tops, heights), aspect if wrap else None,
+        tallest, {rank for nodes in together for rank in _inner_ranks([ranks[node] for node in nodes])},
+    )  # fmt: skip
+    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts), tuple(page.lefts))
+
+
+def _inner_ranks(ranks):
+    return range(min(ranks) + 1, max(ranks) + 1)
 
 
 def _ranks(count, edges):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 LANE, GUTTER = 13.0, 8.0  # points between parallel long edges, and between edges that change column
 _MOST_CROSSING = 6  # edges (a skip counts double) that a break into columns may cut
-_TALLEST = 1000.0  # points; a taller graph is wrapped into columns
+TALLEST = 1000.0  # points; a taller graph is wrapped into columns
 _LEAVE = 9.6  # points below a node at which an edge turns aside
 
 
@@ -25,12 +25,14 @@ class Ranked:
 
 
 class Page:
-    """Places everything: `centres`, `routes`, `width`, `height`; `starts` has the first rank of each column."""
+    """Places everything: `centres`, `routes`, `width`, `height`; `starts`, `lefts`: rank and x where columns begin."""
 
-    def __init__(self, graph, aspect):
+    def __init__(self, graph, aspect, tallest=TALLEST, unbroken=frozenset()):
         self.graph = graph
         self.lanes = _lanes(graph)
-        self.starts = [0] if aspect is None else _columns(graph, _width(graph, self.lanes), aspect)
+        self.starts = [0]
+        if aspect is not None:
+            self.starts = _columns(graph, _width(graph, self.lanes), aspect, tallest, unbroken)
         self.ends = [*self.starts[1:], len(graph.tops)]
         self.column_of = [0] * len(graph.tops)
         for column, start in enumerate(self.starts):
@@ -45,6 +47,7 @@ class Page:
         self.height = max([self.height, *(y for _, y in points)])
         self.centres = [(x - left, y) for x, y in map(self.place, range(len(graph.sizes)))]
         self.routes = [[(x - left, y) for x, y in route] for route in self.routes]
+        self.lefts = [x - left for x in self.first_x]
 
     def _place_columns(self):
         graph = self.graph
@@ -143,11 +146,14 @@ def _width(graph, lanes):
     return right - left + LANE * (2 + count) + 44.0
 
 
-def _columns(graph, width, aspect):
-    """First rank of each column. Breaks are of about equal height, where the fewest edges cross."""
+def _columns(graph, width, aspect, tallest, unbroken):
+    """First rank of each column. Breaks are of about equal height, where the fewest edges cross.
+
+    unbroken: ranks above which there must be no break.
+    """
     tops = graph.tops
     total = tops[-1] + graph.heights[-1]
-    if total <= _TALLEST or len(tops) < 8:
+    if total <= tallest or len(tops) < 8:
         return [0]
     crossing = [0] * (len(tops) + 1)  # edges that pass the boundary above each rank
     for source, target, is_skip in graph.edges:
@@ -158,7 +164,7 @@ def _columns(graph, width, aspect):
     starts, count = [0], max(1, round((aspect * total / width) ** 0.5))
     for column in range(1, count):
         ideal = total * column / count
-        off = {rank: abs(tops[rank] - ideal) for rank in range(starts[-1] + 2, len(tops))}
+        off = {rank: abs(tops[rank] - ideal) for rank in range(starts[-1] + 2, len(tops)) if rank not in unbroken}
         near = [rank for rank in off if off[rank] < 0.3 * total / count]
         if near:
             best = min(near, key=lambda rank: (crossing[rank], off[rank]))

@@ -1,0 +1,289 @@
+"""The page as a file: whole, deterministic, small, escaped; and what is refused."""
+
+import json
+import os
+import re
+import time
+
+import numpy as np
+import pytest
+from viz_nets import Net, chain, flat, loss_of, net, recorded
+
+import tinygrad_course as tg
+import viz
+from tinygrad_course import nn
+from viz.page import document, facts, scene, svg
+
+NASTY = ["a<b>&\"c'", "</script><script>alert(1)</script>", "line\nbreak\ttab", "emoji 🧠 ∂", "<!-- -->",
+         "{{js}} $& \\1"]  # fmt: skip
+
+
+def flow_of(model=None, **options):
+    return viz.gradient_flow(recorded(model or net()), **options)
+
+
+def data_of(html):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
+
+
+def trained(residual, steps=4):
+    tg.manual_seed(0)
+    model = Net(3, residual)
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    with viz.record(model) as recording:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss_of(model).backward()
+            optimizer.step()
+    return recording
+
+
+# ------------------------------------------------------------------------------------ the file
+
+
+def test_the_same_model_and_seed_give_the_same_bytes():
+    pages = [flow_of(title="net").to_html() for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert str(time.localtime().tm_year) not in re.sub(r"[\d.]+e?-?\d*", "", pages[0])
+
+
+def test_it_loads_nothing_and_forbids_itself_to():
+    html = flow_of().to_html()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)""", html)
+    assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttpRequest|https?://(?!www\.w3\.org)", html)
+    assert "default-src 'none'" in html
+
+
+def test_script_and_style_are_within_their_budget():
+    style = document._bare(document._asset("page.css"))
+    assert len(document.script().encode()) + len(style.encode()) <= 50_000
+
+
+def test_about_a_kilobyte_a_node():
+    small, large = (len(flow_of(net(blocks), level="op").to_html().encode()) for blocks in (4, 44))
+    nodes = len(flow_of(net(44), level="op").nodes) - len(flow_of(net(4), level="op").nodes)
+    assert (large - small) / nodes < 2_200  # three levels, and the insides of the blocks
+
+
+@pytest.mark.parametrize("suffix", ["html", "htm", "HTML"])
+def test_save_writes_an_ordinary_file(tmp_path, suffix):
+    path = tmp_path / f"flow.{suffix}"
+    assert flow_of().save(path) == os.fspath(path)
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    "path, error, words",
+    [
+        ("no/such/folder/x.html", FileNotFoundError, "there is no folder"),
+        ("x.txt", ValueError, "x.txt"),
+        (".", ValueError, "written as .html"),
+    ],
+)
+def test_a_path_that_cannot_be(tmp_path, monkeypatch, path, error, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=re.escape(words)):
+        viz.page.save(path, flow_of())
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    path = tmp_path / "flow.html"
+    path.write_text("old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        viz.page.save(path, flow_of())
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["flow.html"]
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_one_graph_or_two(count):
+    with pytest.raises(ValueError, match=f"one graph or two side by side, got {count}"):
+        viz.page.to_html(*[flow_of()] * count)
+
+
+# ------------------------------------------------------------------------------------ names
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_name_may_hold_anything(name):
+    a = tg.tensor(2.0, requires_grad=True)
+    flow = viz.gradient_flow(lambda: (a * a).tanh(), names={name: a}, title=name)
+    html = flow.to_html()
+    assert html.count("</script>") == 2 and html.count("<script") == 2
+    assert "alert(1)</script>" not in html and "<!--" not in html
+    shown = "".join(c if c.isprintable() else " " for c in name)
+    data = data_of(html)
+    assert data["title"] == shown
+    assert shown in [card["n"] for card in data["panes"][0]["cards"]]
+    assert shown in viz.page.in_frame(html) or "&" in viz.page.in_frame(html)
+
+
+# ------------------------------------------------------------------------------------ what it holds
+
+
+def test_every_level_holds_every_operation_once():
+    flow = flow_of(net(6))
+    for level in scene.levels_of(flow):
+        members = [vertex for node in level.nodes if node.kind != "input" for vertex in node.members]
+        assert len(members) == len(set(members))
+        operations = {i for i, v in enumerate(flow.origin.vertices) if v.is_operation}
+        assert operations <= set(members)
+
+
+def test_levels_that_look_alike_are_one():
+    names = [level.name for level in scene.levels_of(viz.gradient_flow(recorded(net(6)), level="module"))]
+    assert names == ["module", "block", "folded"]  # each module ran one operation
+
+
+def test_what_is_inside_a_node_is_what_it_holds():
+    stage = scene.Stage(flow_of(net(3), level="block"), (1000.0, 600.0))
+    scenes = {s["name"]: s for s in stage.scenes}
+    opened = 0
+    for index, _, _, inside in scenes["block"]["nodes"]:
+        if inside >= 0:
+            held = [m for part in stage.insides[inside]["nodes"] for m in stage.boxes[part[0]].node.members]
+            assert sorted(held) == sorted(stage.boxes[index].node.members)
+            opened += 1
+    assert opened >= 3
+
+
+def test_boxes_do_not_overlap_and_stay_inside():
+    for level in ("op", "block", "folded"):
+        stage = scene.Stage(flow_of(net(7), level=level), (1000.0, 600.0))
+        for drawn in [*stage.scenes, *stage.insides]:
+            boxes = [(x, y, stage.boxes[i].width, stage.boxes[i].height) for i, x, y, _ in drawn["nodes"]]
+            for i, (x, y, w, h) in enumerate(boxes):
+                assert x >= -1 and y >= -1 and x + w <= drawn["w"] + 1 and y + h <= drawn["h"] + 1
+                for a, b, c, d in boxes[i + 1 :]:
+                    assert x + w <= a or a + c <= x or y + h <= b or b + d <= y
+
+
+def test_a_fold_stays_in_one_column():
+    stage = scene.Stage(flow_of(flat(40), level="folded"), (1000.0, 300.0))
+    folded = next(s for s in stage.scenes if s["name"] == "folded")
+    for x, y, w, h, _ in folded["folds"]:
+        inside = [n for n in folded["nodes"] if x <= n[1] <= x + w and y <= n[2] <= y + h]
+        assert inside and w < 700
+
+
+def test_two_graphs_share_the_larger_scale():
+    plain, residual = viz.gradient_flow(recorded(net(6, False))), viz.gradient_flow(recorded(net(6, True)))
+    data = data_of(viz.page.to_html(plain.with_scale(2), residual.with_scale(6)))
+    assert data["scale"] == 6 and len(data["panes"]) == 2
+    swapped = data_of(viz.page.to_html(residual.with_scale(6), plain.with_scale(2)))
+    assert swapped["scale"] == 6
+    assert [card["c"] for card in swapped["panes"][0]["cards"]] == [card["c"] for card in data["panes"][1]["cards"]]
+
+
+def test_a_training_run_gives_a_value_for_each_step():
+    recording = trained(True)
+    flow = viz.gradient_flow(recording)
+    run = facts.training(flow)
+    assert run["step"] == [1, 2, 3, 4] and len(run["values"]) == 4
+    for vertex, value in zip(flow.origin.vertices, run["values"][-1], strict=True):
+        if value is not None and vertex.node.value is not None:
+            assert value / 100 == pytest.approx(vertex.node.value, abs=0.006)
+    assert facts.training(flow_of()) is None
+
+
+def test_the_numbers_of_a_long_run_are_bounded(monkeypatch):
+    monkeypatch.setattr(facts, "_MOST_CELLS", 60)
+    run = facts.training(viz.gradient_flow(trained(True, steps=9)))
+    assert run["step"][0] == 1 and run["step"][-1] == 9 and len(run["step"]) == 2
+
+
+def test_the_chain_rule_of_a_scalar_graph_with_its_numbers():
+    a, b = tg.tensor(2.0, requires_grad=True), tg.tensor(-3.0, requires_grad=True)
+    flow = viz.gradient_flow(lambda: (a * b * 0.1).tanh() * a, names={"a": a, "b": b})
+    lines = {}
+    for index, vertex in enumerate(flow.origin.vertices):
+        if vertex.is_operation:
+            for slot, text, value in facts.scalar_lines(flow.origin.vertices, index):
+                lines[index, slot] = (text, value)
+                source = next(s for i, s, _ in vertex.operands if i == slot)
+                rms = next(r for i, _, r in vertex.operands if i == slot)
+                assert abs(value) == pytest.approx(rms, rel=0.01), source
+    assert any("(1 − (−0.537)²)" in text for text, _ in lines.values())
+    by_source = {}
+    for (index, slot), (_, value) in lines.items():
+        source = next(s for i, s, _ in flow.origin.vertices[index].operands if i == slot)
+        by_source[source] = by_source.get(source, 0.0) + value
+    for source, total in by_source.items():
+        assert total == pytest.approx(flow.origin.vertices[source].node.gradient.value, rel=0.02)
+
+
+# ------------------------------------------------------------------------------------ words
+
+
+def test_the_claim_is_written_from_the_numbers():
+    plain = viz.gradient_flow(recorded(flat(12)), scale=2)
+    name, value = facts.first_layer(plain)
+    assert name == "0"
+    text = facts.claim(plain)
+    assert facts.times(abs(value)) in text and (f"gradient {'falls' if value < 0 else 'grows'}") in text
+
+
+_RATIOS = [(0.3, "2.0-fold"), (2.76, "575-fold"), (7.0, "10^7.0-fold"), (400.0, "10^4")]
+
+
+@pytest.mark.parametrize("decades, words", _RATIOS)
+def test_a_ratio_in_words(decades, words):
+    assert facts.times(decades).startswith(words)
+
+
+def test_structure_only():
+    model = net(2)
+    x, y = np.zeros((4, 9), np.float32), np.zeros(4, np.int64)
+    with viz.record(model) as recording:
+        nn.CrossEntropyLoss()(model(tg.tensor(x)), tg.tensor(y))
+    html = viz.gradient_flow(recording).to_html()
+    assert "Structure only" in html and data_of(html)["panes"][0]["has"] == 0
+    assert 'class="bar"' not in html
+
+
+def test_no_parameters_at_all():
+    html = viz.gradient_flow(lambda: tg.tensor([1.0, 2.0], requires_grad=True).exp().sum()).to_html()
+    assert len(data_of(html)["panes"][0]["cards"]) == 3
+
+
+def test_nan_and_inf_do_not_break_the_json():
+    with np.errstate(all="ignore"):
+        flow = viz.gradient_flow(lambda: (tg.tensor([0.0, 1.0], requires_grad=True).log() * 2.0).exp().log().sum())
+        html = flow.to_html()
+    assert "NaN or Inf" in data_of(html)["panes"][0]["claim"]
+
+
+def test_a_long_chain():
+    flow = viz.gradient_flow(chain(5000))
+    start = time.perf_counter()
+    html = flow.to_html()
+    assert time.perf_counter() - start < 5.0
+    assert [s["name"] for s in data_of(html)["panes"][0]["scenes"]] == ["folded"]
+
+
+@pytest.mark.parametrize("position", [-1.0, -0.5, 0.0, 0.5, 1.0])
+def test_ink_can_be_read_on_every_fill(position):
+    def luminance(code):
+        linear = [int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in linear]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for dark in (False, True):
+        rules = dict(re.findall(r"\.(c\d+)\{(.*?)\}", svg.colour_rules(dark)))
+        fill, ink = re.findall("#[0-9a-f]{6}", rules[svg.colour_class(position, "", 1.0)])
+        light, deep = sorted((luminance(fill), luminance(ink)), reverse=True)
+        assert (light + 0.05) / (deep + 0.05) >= 4.5
+
+
+# ------------------------------------------------------------------------------------ a notebook
+
+
+def test_a_notebook_shows_a_picture_of_a_small_graph_and_the_page_of_a_large_one():
+    a = tg.tensor(2.0, requires_grad=True)
+    small, large = viz.gradient_flow(lambda: (a * a).tanh()), flow_of(net(4), level="op")
+    assert small._repr_html_() is None and small._repr_svg_().startswith("<svg")
+    assert large._repr_svg_() is None
+    frame = large._repr_html_()
+    assert frame.startswith("<iframe srcdoc=") and frame.count("<") == 2 and 'sandbox="allow-scripts' in frame

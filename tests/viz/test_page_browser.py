@@ -1,0 +1,458 @@
+"""The page in a real Chromium: stepping, searching, opening, pinning, by mouse and by key, and how fast it is."""
+
+import json
+import statistics
+import time
+
+import browser as chromium
+import numpy as np
+import pytest
+from viz_nets import net, recorded
+from test_page import trained
+
+import tinygrad_course as tg
+import viz
+from tinygrad_course import models, nn
+
+pytestmark = pytest.mark.skipif(
+    chromium.find() is None, reason="there is no Chromium: apt-get install chromium (or Chrome) to drive the page"
+)
+GO = "document.getElementById('slider').value"
+MAX = "document.getElementById('slider').max"
+COUNT = "document.getElementById('count').textContent"
+PANEL = "document.getElementById('step').textContent"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium.Browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Files by name, written once."""
+    folder, made = tmp_path_factory.mktemp("pages"), {}
+
+    def page(name, make):
+        if name not in made:
+            flows = make()
+            made[name] = viz.page.save(folder / f"{name}.html", *(flows if isinstance(flows, tuple) else (flows,)))
+        return made[name]
+
+    return page
+
+
+def residual():
+    return viz.gradient_flow(recorded(net(3, True)), level="op", title="residual")
+
+
+def both():
+    return residual(), viz.gradient_flow(recorded(net(3, False)), level="op", title="plain")
+
+
+@pytest.fixture
+def page(browser, pages):
+    opened = browser.open(pages("residual", residual))
+    yield opened
+    assert opened.complaints() == []
+    assert [url for url in opened.requests() if not url.startswith("file:")] == []
+    assert len(opened.requests()) == 1
+    opened.call("Page.close")
+
+
+def count(page, selector):
+    return page.evaluate(f"document.querySelectorAll({json.dumps(selector)}).length")
+
+
+def of_node(name, more=""):
+    """A selector for the node with this name."""
+    return f".nodes>.n[aria-label^={json.dumps(name + ',')}]{more}"
+
+
+# ------------------------------------------------------------------------------------ stepping
+
+
+def test_it_opens_whole(page):
+    assert page.evaluate(COUNT) == "backward done"
+    assert count(page, ".nodes>.n") == len(residual().nodes)
+    assert count(page, ".n.wait") == 0 and count(page, ".ring") == 0
+    assert "gradient" in page.evaluate("document.getElementById('claim').textContent")
+    assert count(page, "#legend .bar i") == 41
+
+
+def test_first_next_previous_last_by_click(page):
+    total = int(page.evaluate(MAX)) - 1
+    page.click("#first")
+    assert page.evaluate(COUNT) == "before backward" and "∂L/∂L = 1" in page.evaluate(PANEL)
+    page.click("#next")
+    page.click("#next")
+    assert page.evaluate(COUNT) == f"step 2 of {total}" and count(page, ".ring") == 1
+    page.click("#prev")
+    assert page.evaluate(COUNT) == f"step 1 of {total}"
+    assert "cross_entropy starts the way back" in page.evaluate(PANEL)
+    page.click("#last")
+    assert page.evaluate(COUNT) == "backward done" and count(page, ".n.wait, .n.part") == 0
+
+
+def test_stepping_by_key(page):
+    page.key("Home")
+    for step in (1, 2, 3):
+        page.key("ArrowRight")
+        assert page.evaluate(COUNT).startswith(f"step {step} of")
+    page.key("ArrowLeft")
+    assert page.evaluate(COUNT).startswith("step 2 of")
+    page.key("End")
+    assert page.evaluate(COUNT) == "backward done"
+
+
+def test_the_slider_goes_anywhere(page):
+    page.evaluate("const s = document.getElementById('slider'); s.value = 7; s.dispatchEvent(new Event('input'))")
+    assert page.evaluate(COUNT).startswith("step 7 of")
+    x, y = page.centre("#slider")
+    page.mouse("mousePressed", x, y, button="left", clickCount=1)
+    page.mouse("mouseReleased", x, y, button="left", clickCount=1)
+    middle = int(page.evaluate(GO))
+    assert abs(middle - int(page.evaluate(MAX)) / 2) <= 1
+    page.key("ArrowRight")  # the slider has the focus: its own arrow keys, and only once
+    assert int(page.evaluate(GO)) == middle + 1
+
+
+def test_play_runs_to_the_end_and_space_pauses(page):
+    page.key(" ")
+    assert page.evaluate("document.getElementById('play').textContent") == "Pause"
+    page.wait(f"{GO} >= 2")
+    page.key(" ")
+    here = page.evaluate(GO)
+    time.sleep(0.9)
+    assert page.evaluate(GO) == here
+    page.evaluate(f"const t = document.getElementById('slider'); t.value = {MAX} - 2; t.dispatchEvent(new Event('input'))")
+    page.click("#play")
+    page.wait(f"{COUNT} === 'backward done' && document.getElementById('play').textContent === 'Play'")
+
+
+def test_a_fan_out_is_complete_only_when_all_contributions_have_arrived(page):
+    total = int(page.evaluate(MAX)) - 1
+    page.key("Home")
+    seen, coloured = [], {}
+    for step in range(1, total + 1):
+        page.key("ArrowRight")
+        seen += page.evaluate("[...document.querySelectorAll('.over .pill text')].map(t => t.textContent)")
+        for label in page.evaluate(
+            "[...document.querySelectorAll('.nodes>.n:not(.wait):not(.part)')].map(n => n.getAttribute('aria-label'))"
+        ):
+            coloured.setdefault(label, step)
+    assert "1 of 2 contributions arrived" in seen
+    flow = residual()
+    order = {node.id: i for i, node in enumerate(reversed([n for n in flow.nodes if n.gradient is not None]), 1)}
+    for node in flow.nodes:
+        readers = [order[e.target] for e in flow.edges if e.source == node.id and e.rms is not None]
+        if node.gradient is not None and readers and max(readers) > 1:
+            label = next(label for label in coloured if label.startswith(f"{node.name}, ") and f", {node.op}" in label
+                         or label.startswith(f"{node.name}, output") and node.op == node.name)  # fmt: skip
+            assert coloured[label] == max(readers), node.name
+
+
+def test_each_parent_edge_carries_its_contribution(page):
+    page.key("Home")
+    page.key("ArrowRight")
+    assert count(page, ".e.on") == 1
+    pill = page.evaluate("document.querySelector('.pill text').textContent")
+    assert pill in page.evaluate(PANEL)
+
+
+def test_a_scalar_graph_shows_its_numbers(browser, tmp_path):
+    a, b = tg.tensor(2.0, requires_grad=True), tg.tensor(-3.0, requires_grad=True)
+    flow = viz.gradient_flow(lambda: (a * b).tanh() + a, names={"a": a, "b": b})
+    page = browser.open(flow.save(tmp_path / "x.html"))
+    page.key("Home")
+    assert "gradient" not in page.evaluate(f"document.querySelector('{of_node('b')} .d:last-of-type').innerText || ''")
+    texts = []
+    for _ in range(3):
+        page.key("ArrowRight")
+        texts.append(page.evaluate(PANEL))
+    assert "distributes" in texts[0] and "∂L/∂a = 1 · 1 = 1" in texts[0]
+    assert "∂L/∂mul = 1 · (1 − (−1)²)" in texts[1] and "swaps" in texts[2]
+    assert "∂L/∂a" in texts[2] and "−" in page.evaluate("document.querySelector('.pill text').textContent")
+    page.call("Page.close")
+
+
+# ------------------------------------------------------------------------------------ looking
+
+
+def test_search_finds_and_walks_through_hits(page):
+    page.key("/")
+    page.type("BN1")
+    assert count(page, ".n.hit") == 3
+    assert page.evaluate("document.getElementById('found').textContent") == "1/3"
+    page.key("Enter")
+    assert page.evaluate("document.getElementById('found').textContent") == "2/3"
+    page.key("Escape")
+    assert count(page, ".n.hit") == 0 and page.evaluate("document.getElementById('search').value") == ""
+    page.key("/")
+    page.type("nothing of this name")
+    assert page.evaluate("document.getElementById('found').textContent") == "none"
+
+
+def test_levels_open_and_close(page):
+    page.click("[data-level=block]")
+    blocks = count(page, ".nodes>.n")
+    assert blocks < len(residual().nodes)
+    page.click(of_node("blocks.1", " .o"))
+    assert count(page, ".frame") == 1 and count(page, ".nodes>.n") == blocks + 4
+    whole = page.evaluate(MAX)
+    page.key("Home")
+    page.evaluate(f"const t = document.getElementById('slider'); t.value = {whole}; t.dispatchEvent(new Event('input'))")
+    assert count(page, ".n.wait, .n.part") == 0  # contributions find their way in and out of the open node
+    page.click(".frame .o")
+    assert count(page, ".frame") == 0 and count(page, ".nodes>.n") == blocks
+    page.click("[data-level=folded]")
+    assert "×3" in page.evaluate("document.querySelector('.foldt').textContent")
+    page.click(".unfold")
+    assert count(page, ".nodes>.n") == blocks
+
+
+def test_open_nodes_keep_clear_of_the_others_and_of_their_edges(page):
+    page.click("[data-level=block]")
+    for name in ("blocks.0", "blocks.2"):
+        page.evaluate(f"document.querySelector({json.dumps(of_node(name))}).focus()")
+        page.key("o")
+    overlaps = page.evaluate("""(() => {
+        const boxes = [...document.querySelectorAll('.nodes>.n>.b')].map(b => b.getBoundingClientRect());
+        let n = 0;
+        boxes.forEach((a, i) => boxes.slice(i + 1).forEach(b => {
+            n += a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+        }));
+        return n;
+    })()""")
+    assert count(page, ".frame") == 2 and overlaps == 0
+
+
+def test_hover_keeps_only_what_is_related(page):
+    page.move(of_node("blocks.0.linear1", " .b"))
+    page.wait("document.querySelector('.focus')")
+    dim = set(page.evaluate(
+        "[...document.querySelectorAll('.nodes>.n:not(.rel)')].map(n => n.getAttribute('aria-label').split(',')[0])"
+    ))  # fmt: skip
+    assert dim == set() or dim <= {"blocks.0"}
+    page.move(of_node("blocks.2.bn1", " .b"))
+    assert page.evaluate("document.getElementById('tip').hidden") is False
+    assert "blocks.2.bn1" in page.evaluate("document.getElementById('tip').textContent")
+    assert page.evaluate(f"getComputedStyle(document.querySelector({json.dumps(of_node('head'))})).opacity") == "1"
+    page.mouse("mouseMoved", 1200, 400)
+    page.wait("!document.querySelector('.focus')")
+
+
+def test_hover_dims_the_parallel_branch(browser, tmp_path):
+    a, b = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
+    flow = viz.gradient_flow(lambda: a.exp() * b.tanh(), names={"a": a, "b": b})
+    page = browser.open(flow.save(tmp_path / "x.html"))
+    page.move(of_node("exp", " .b"))
+    page.wait("document.querySelector('.focus')")
+    dim = "[...document.querySelectorAll('.nodes>.n:not(.rel)')].map(n => n.getAttribute('aria-label').split(',')[0]).sort()"
+    assert page.evaluate(dim) == ["b", "tanh"]
+    page.call("Page.close")
+
+
+def test_a_click_pins_a_card(page):
+    page.click(of_node("blocks.1.linear2", " .b"))
+    text = page.evaluate("document.querySelector('.card').innerText")
+    for words in ("blocks.1.linear2", "16×12 float32", "Gradient RMS", "Output RMS", "Multiply-adds", "weight", "12×12"):
+        assert words in text
+    page.click(of_node("head", " .b"))
+    assert count(page, ".card") == 2 and count(page, ".n.pin") == 2
+    page.click(".card .close")
+    assert count(page, ".card") == 1
+    page.key("Escape")
+    assert count(page, ".card") == 0 and count(page, ".n.pin") == 0
+
+
+def test_drag_pans_wheel_zooms_and_fit_goes_back(page):
+    transform = "document.querySelector('.root').getAttribute('transform')"
+    before = page.evaluate(transform)
+    page.drag((30, 640), (130, 560))
+    after = page.evaluate(transform)
+    assert after != before and after.split("scale")[1] == before.split("scale")[1]
+    page.mouse("mouseWheel", 400, 300, deltaX=0, deltaY=-300)
+    page.wait(f"{transform}.split('scale')[1] !== {json.dumps(after.split('scale')[1])}")
+    page.key("0")
+    whole = page.evaluate("(() => { const r = document.querySelector('.root').getBoundingClientRect(),"
+                          " s = document.querySelector('.graph').getBoundingClientRect();"
+                          " return r.left >= s.left && r.right <= s.right && r.top >= s.top && r.bottom <= s.bottom })()")  # fmt: skip
+    assert whole
+
+
+# ------------------------------------------------------------------------------------ for everyone
+
+
+def test_the_keyboard_reaches_every_control_and_walks_along_the_graph(page):
+    reached = set()
+    for _ in range(24):
+        page.key("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.getAttribute('role')"))
+    assert {"search", "out", "fit", "in", "theme", "first", "prev", "play", "next", "last", "slider", "radio", "button"} <= reached
+    page.evaluate(f"document.querySelector({json.dumps(of_node('head'))}).focus()")
+    page.key("ArrowUp")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("blocks.2.relu, relu")
+    page.key("Enter")
+    assert count(page, ".card") == 1
+
+
+def test_a_screen_reader_hears_names_states_and_steps(page):
+    assert page.evaluate("[...document.querySelectorAll('button, input, .n, svg.graph')].filter(e =>"
+                         " !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).length") == 0  # fmt: skip
+    assert page.evaluate("document.documentElement.lang") == "en"
+    page.key("Home")
+    page.key("ArrowRight")
+    live = page.evaluate("document.getElementById('live').textContent")
+    assert live.startswith("step 1 of") and "cross_entropy" in live
+    assert page.evaluate("document.getElementById('slider').getAttribute('aria-valuetext')").startswith("step 1 of")
+    label = page.evaluate("document.querySelector('.nodes>.n:last-child').getAttribute('aria-label')")
+    assert "cross_entropy" in label
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_dark_mode_follows_the_system_and_the_button(browser, pages, dark):
+    page = browser.open(pages("residual", residual), dark=dark)
+    background = "getComputedStyle(document.body).backgroundColor"
+
+    def brightness():
+        return sum(map(int, page.evaluate(background)[4:-1].split(",")[:3])) / 3
+
+    assert (brightness() < 80) == dark
+    page.click("#theme")
+    assert (brightness() < 80) != dark
+    assert page.evaluate("document.getElementById('theme').getAttribute('aria-pressed')") == str(not dark).lower()
+    page.call("Page.close")
+
+
+def test_it_prints_white_and_without_controls(browser, pages):
+    page = browser.open(pages("residual", residual), dark=True)
+    page.call("Emulation.setEmulatedMedia", media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("getComputedStyle(document.querySelector('footer')).display") == "none"
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    pdf = page.call("Page.printToPDF", landscape=True, printBackground=True)["data"]
+    assert len(pdf) > 10_000
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.call("Page.close")
+
+
+def test_names_are_text_whatever_they_hold(browser, tmp_path):
+    names = ["<img src=x onerror=alert(1)>", "</script><b>", "a\"b'c&lt;", "two\nlines", "🧠"]
+    leaves = {name: tg.tensor(float(i + 1), requires_grad=True) for i, name in enumerate(names)}
+
+    def loss():
+        total = 0.0
+        for leaf in leaves.values():
+            total = total + leaf.tanh()
+        return total
+
+    page = browser.open(viz.gradient_flow(loss, names=leaves, title=names[0]).save(tmp_path / "x.html"))
+    shown = page.evaluate("[...document.querySelectorAll('.nodes .t')].map(t => t.textContent)")
+    for name in names:
+        assert name.replace("\n", " ") in shown
+    assert count(page, "img") == 0 and page.evaluate("document.title") == names[0]
+    for _ in range(12):
+        page.key("ArrowLeft")
+    page.click(".nodes>.n .b")
+    assert page.complaints() == [] and count(page, "img, aside b:not(.words b)") == 0
+    page.call("Page.close")
+
+
+def test_without_script_the_picture_is_there(browser, pages):
+    page = browser.open(pages("residual", residual))
+    page.call("Emulation.setScriptExecutionDisabled", value=True)
+    page.call("Page.reload")
+    time.sleep(0.5)
+    root = page.call("DOM.getDocument", depth=-1)["root"]
+    text = json.dumps(root)
+    assert "blocks.2.linear2" in text and "nodes" not in [
+        text[i : i + 5] for i in range(len(text)) if text.startswith('nodes"', i)
+    ]
+    page.call("Page.close")
+
+
+def test_a_narrow_frame_as_in_a_notebook(browser, pages):
+    page = browser.open(pages("residual", residual), width=640, height=680)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+    page.click("#next")
+    box = page.evaluate("(() => { const r = document.querySelector('.pane').getBoundingClientRect(); return [r.width, r.height] })()")
+    assert box[0] > 600 and box[1] > 180
+    page.call("Page.close")
+
+
+# ------------------------------------------------------------------------------------ two nets, many steps, many nodes
+
+
+def test_side_by_side_on_one_scale(browser, pages):
+    page = browser.open(pages("both", both))
+    assert count(page, ".pane") == 2 and count(page, ".strip") == 2 and count(page, "#legend .bar") == 1
+    page.click("[data-level=op]")
+    page.key("Home")
+    page.key("ArrowRight")
+    assert count(page, ".ring") == 2
+    page.key("End")
+    assert count(page, ".ring") == 0
+    plain, other = (flow.with_scale(viz.compare_scale(*both())) for flow in both())
+    for index, flow in enumerate((plain, other)):
+        classes = page.evaluate(f"[...document.querySelectorAll('#g{index} .nodes>.n')].map(n => n.getAttribute('class').split(' ')[1])")
+        assert classes == [viz.page.svg.look(node, flow).split()[0] for node in flow.nodes]
+    page.call("Page.close")
+
+
+def test_a_training_run_recolours(browser, pages):
+    page = browser.open(pages("trained", lambda: viz.gradient_flow(trained(False), level="op")))
+    colours = "[...document.querySelectorAll('.nodes>.n')].map(n => n.getAttribute('class')).join()"
+    values = "[...document.querySelectorAll('.nodes .v')].map(n => n.textContent).join()"
+    last, words = page.evaluate(colours), page.evaluate(values)
+    page.evaluate("const t = document.getElementById('train'); t.value = 0; t.dispatchEvent(new Event('input'))")
+    assert page.evaluate(colours) != last
+    assert "step 1, loss" in page.evaluate("document.getElementById('trained').textContent")
+    page.evaluate("const u = document.getElementById('train'); u.value = 3; u.dispatchEvent(new Event('input'))")
+    assert page.evaluate(colours) == last and page.evaluate(values) == words
+    assert page.complaints() == []
+    page.call("Page.close")
+
+
+def test_structure_only_has_no_transport(browser, tmp_path):
+    with viz.record(net(2)) as recording:
+        net(2)(tg.tensor(np.zeros((2, 9), np.float32)))
+    page = browser.open(viz.gradient_flow(recording).save(tmp_path / "x.html"))
+    assert page.evaluate("getComputedStyle(document.getElementById('transport')).display") == "none"
+    page.key("ArrowRight")
+    assert page.complaints() == [] and count(page, ".n.wait") == 0
+    page.call("Page.close")
+
+
+@pytest.mark.slow
+def test_resnet_110_is_written_fast_small_and_steps_smoothly(browser, tmp_path):
+    tg.manual_seed(0)
+    model = models.CifarResNet(110)
+    images = tg.tensor(np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32))
+    with viz.record(model) as recording:
+        nn.CrossEntropyLoss()(model(images), tg.tensor(np.array([0, 1]))).backward()
+    start = time.perf_counter()
+    path = viz.gradient_flow(recording, level="op").save(tmp_path / "resnet110.html")
+    assert time.perf_counter() - start < 3.0
+    assert (tmp_path / "resnet110.html").stat().st_size <= 1_500_000
+    start = time.perf_counter()
+    page = browser.open(path)
+    page.wait("document.querySelectorAll('.nodes>.n').length === 390")
+    assert time.perf_counter() - start < 5.0
+    page.key("Home")
+    times = page.evaluate("""(async () => {
+        const times = [], frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+        for (let i = 0; i < 60; i++) {
+            const start = performance.now();
+            document.getElementById('next').click();
+            document.body.getBoundingClientRect();
+            times.push(performance.now() - start);
+            await frame();
+        }
+        return times;
+    })()""")
+    assert statistics.median(times) < 50.0
+    assert page.complaints() == []
+    page.call("Page.close")

@@ -1,0 +1,285 @@
+/* One graph: where its nodes are, how backward goes through them, and how it looks at each step. */
+class Graph extends Camera {
+  constructor(data, index) {
+    super();
+    Object.assign(this, {d: data, index, two: D.panes.length > 1, level: data.level, open: new Set(), at: 0, train: -1, hits: []});
+    this.svg = $("g" + index);
+    this.root = this.svg.querySelector(".root");
+    this.svg.removeAttribute("viewBox");
+    this.cards = data.cards;
+    this.view = {x: 0, y: 0, k: 1};
+    this.map = document.createElement("canvas");
+    this.map.className = "map";
+    this.map.width = 0;
+    this.map.setAttribute("aria-hidden", "true");
+    $("maps").append(this.map);
+    this.draw();
+  }
+
+  get scene() { return this.d.scenes[this.level]; }
+
+  /* Where everything goes when some nodes are open: an open node grows to what it holds, and whatever lies to the
+     right of it, or below it in its column, gives way. */
+  arrange(scene, prefix) {
+    const nodes = scene.nodes.map(([c, x, y, sub], i) => {
+      const w = this.cards[c].w, h = this.cards[c].t;
+      return {key: prefix + i, c, sub, x, y, w, h, ox: x, oy: y, ow: w, oh: h};
+    });
+    let columns = [-1e9, ...scene.columns, 1e9];
+    const maps = [];
+    for (const node of nodes) {
+      if (node.sub < 0 || !this.open.has(node.key)) continue;
+      node.inner = this.arrange(this.d.insides[node.sub], node.key + "/");
+      const w = Math.max(node.w, node.inner.w + 2 * RIM), h = Math.max(node.h, node.inner.h + HEAD + RIM);
+      const c = columns.findLastIndex(x => x <= node.x);
+      const m = {l: node.x, r: node.x + node.w, t: node.y, b: node.y + node.h, dw: w - node.w, dh: h - node.h,
+                 from: columns[c], to: columns[c + 1]};
+      maps.push(m);
+      for (const other of nodes) if (other !== node) {
+        const cx = other.x + other.w / 2, cy = other.y + other.h / 2, [nx, ny] = give(m, cx, cy);
+        other.x += nx - cx;
+        other.y += ny - cy;
+      }
+      columns = columns.map(x => give(m, x, -1e9)[0]);
+      node.w = w;
+      node.h = h;
+    }
+    const through = (x, y) => maps.reduce((p, m) => give(m, ...p), [x, y]);
+    const edges = scene.paths.map((path, i) => {
+      const row = scene.edges[i], s = nodes[row[0]], t = nodes[row[1]];
+      const [lx, ly] = through(row[8], row[9]);
+      return {row, lx, ly, share: scene.shares[i], path: maps.length ? warp(path, s, t, through) : path};
+    });
+    const folds = (scene.folds || []).map(([x, y, w, h, text]) => {
+      const [x0, y0] = through(x, y), [x1, y1] = through(x + w, y + h);
+      return [x0, y0, x1 - x0, y1 - y0, text];
+    });
+    const right = Math.max(0, ...nodes.map(n => n.x + n.w)), was = Math.max(0, ...nodes.map(n => n.ox + n.ow));
+    const below = Math.max(0, ...nodes.map(n => n.y + n.h)), wasBelow = Math.max(0, ...nodes.map(n => n.oy + n.oh));
+    return {nodes, edges, folds, w: scene.w + right - was, h: scene.h + below - wasBelow};
+  }
+
+  draw() {
+    const items = this.items = [], drawn = this.drawn = [], owner = new Map(), html = {e: [], n: [], f: [], l: [], c: []};
+    const all = this.arrange(this.scene, ""), later = [];
+    this.w = all.w;
+    this.h = all.h;
+    const walk = (part, dx, dy, inside) => {
+      for (const [x, y, w, h, text] of part.folds) {
+        html.f.push(`<rect class="fold" x="${x}" y="${y}" width="${w}" height="${h}" rx="10"/>`);
+        html.c.push(`<text class="foldt unfold" role="button" tabindex="0" aria-label="Unfold ${text}" x="${x + 12}" y="${y + 4}">${text} ⊞</text>`);
+      }
+      for (const node of part.nodes) {
+        const card = this.cards[node.c], x = node.x + dx, y = node.y + dy;
+        if (node.inner) {
+          html.f.push(`<g class="n frame" data-open="${node.key}" transform="translate(${x},${y})"><rect class="b"`
+            + ` width="${node.w}" height="${node.h}" rx="9"/><g class="o" role="button" tabindex="0" aria-label="Close ${esc(card.n)}">`
+            + `<rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7"/></g>`
+            + `<text class="t" x="28" y="19">${esc(card.n)}</text></g>`);
+          walk(node.inner, x + (node.w - node.inner.w) / 2, y + HEAD, node);
+        } else {
+          const item = {index: items.length, card, key: node.key, sub: node.sub, x, y, w: node.w, h: node.h, outs: [], ins: []};
+          node.item = item;
+          items.push(item);
+          for (const vertex of card.mem || []) owner.set(vertex, item);
+          html.n.push(`<g class="n" data-i="${item.index}" tabindex="-1" role="button" aria-label="${esc(this.words(card))}"`
+            + ` transform="translate(${x},${y})">${card.svg}</g>`);
+        }
+      }
+      if (dx || dy) html.e.push(`<g transform="translate(${dx},${dy})">`);
+      for (const edge of part.edges) {
+        const [s, t] = edge.row, of = part.nodes;
+        html.e.push(edge.path);
+        later.push({edge, s: of[s], t: of[t], port: inside && (!of[s] || !of[t]), dx, dy});
+        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${edge.share}</text>`);
+      }
+      if (dx || dy) html.e.push("</g>");
+    };
+    walk(all, 0, 0, null);
+    this.link(later, owner, drawn);
+    this.root.innerHTML = `<g class="f">${html.f.join("")}</g><g>${html.e.join("")}</g><g>${html.l.join("")}${html.c.join("")}</g>`
+      + `<g class="nodes">${html.n.join("")}</g><g class="over"></g>`;
+    this.over = this.root.querySelector(".over");
+    this.root.querySelectorAll(".nodes>.n").forEach((el, i) => { items[i].el = el; });
+    const paths = this.root.querySelectorAll(".e"), texts = this.root.querySelectorAll(".l");
+    drawn.forEach((one, i) => { one.el = paths[i]; one.base = paths[i].getAttribute("class"); one.text = texts[i]; });
+    if (items.length) items[0].el.setAttribute("tabindex", "0");
+    this.svg.setAttribute("aria-label", `Graph of ${this.d.name}: ${plural(items.length, "node")}`);
+    this.plan();
+    if (this.train >= 0) this.show(this.train);
+    this.apply(Math.min(this.at, this.N + 1), true);
+  }
+
+  /* Edges between what is visible. An edge into an open node is drawn in pieces, which share its state. */
+  link(later, owner, drawn) {
+    const logical = new Map(), leaving = new Map();
+    for (const {edge, s, t, port} of later) {
+      if (port) continue;
+      const [, , maker, reader, slot, rms, share, skip] = edge.row;
+      const from = s.item || owner.get(maker), to = t.item || owner.get(reader);
+      if (!from || !to) continue;
+      const one = {from, to, rms, share, skip, slot};
+      logical.set(`${maker}>${reader}:${slot}`, one);
+      if (!leaving.has(maker)) leaving.set(maker, []);
+      leaving.get(maker).push(one);
+      edge.one = one;
+      from.outs.push(one);
+      to.ins.push(one);
+    }
+    for (const {edge, port, dx, dy} of later) {
+      const [, , maker, reader, slot] = edge.row;
+      const ones = !port ? (edge.one ? [edge.one] : []) : reader < 0 ? leaving.get(maker) || []
+        : [logical.get(`${maker}>${reader}:${slot}`)].filter(Boolean);
+      drawn.push({ones, dx, dy});
+      for (const one of ones) one.drawn = drawn[drawn.length - 1];
+    }
+  }
+
+  /* In which order backward visits what is visible, and when each contribution arrives. */
+  plan() {
+    const last = item => Math.max(-1, ...(item.card.mem || []));
+    this.order = this.d.has ? this.items.filter(i => i.card.g).sort((a, b) => last(b) - last(a) || b.index - a.index) : [];
+    this.N = this.order.length;
+    this.order.forEach((item, i) => { item.step = i + 1; });
+    for (const item of this.items) {
+      item.wanted = item.outs.filter(e => e.rms != null && e.to.step);
+      const steps = item.wanted.map(e => e.to.step);
+      item.first = steps.length ? Math.min(...steps) : 0;
+      item.whole = steps.length ? Math.max(...steps) : 0;
+    }
+  }
+
+  arrived(item, k) { return item.wanted.filter(e => e.to.step <= k).length; }
+
+  /* Show position k of backward; only what changes is touched. */
+  apply(k, fresh) {
+    this.at = k;
+    const done = k > this.N, now = done ? null : this.order[k - 1];
+    for (const item of this.items) {
+      let state = "";
+      if (item.step && !done) state = k < item.first ? " wait" : k < item.whole ? " part" : "";
+      const cls = `n ${item.tint || item.card.c}${state}${item === now ? " now" : ""}${item.pin ? " pin" : ""}${item.hit ? " hit" : ""}`;
+      if (cls !== item.cls || fresh) { item.cls = cls; item.el.setAttribute("class", cls); item.state = state; }
+    }
+    for (const one of this.drawn) {
+      let state = "";
+      const live = one.ones.filter(e => e.rms != null && e.to.step);
+      if (live.length && !done) {
+        state = live.some(e => e.to === now) ? " on" : live.some(e => e.to.step > k) ? " wait" : "";
+      }
+      if (state !== one.state || fresh) {
+        one.state = state;
+        one.el.setAttribute("class", one.base + state);
+        one.text.setAttribute("class", `l${one.base.includes(" s") ? " s" : ""}${state}`);
+      }
+    }
+    this.now = now;
+    this.overlay(k, done);
+    this.sketch();
+  }
+
+  overlay(k, done) {
+    const parts = [], now = this.now;
+    if (now) {
+      parts.push(`<rect class="ring" x="${now.x - 3}" y="${now.y - 3}" width="${now.w + 6}" height="${now.h + 6}" rx="10"/>`);
+      const taken = [];
+      for (const e of now.ins) if (e.rms != null && e.drawn) parts.push(pill(...this.beside(e, taken), num(this.sent(e))));
+    }
+    if (!done) for (const item of this.items) {
+      if (item.state === " part") {
+        parts.push(pill(item.x + item.w / 2, item.y + item.h + 9, this.progress(item, k)));
+      }
+    }
+    this.over.innerHTML = parts.join("");
+  }
+
+  /* A place on an edge for its contribution: near the node that sends it, and clear of the others. */
+  beside(e, taken) {
+    const {el, dx, dy} = e.drawn, length = el.getTotalLength();
+    let from = length > 90 ? 40 : length / 2, p;
+    do {
+      p = el.getPointAtLength(Math.max(0, length - from));
+      from += 12;
+    } while (from < length && taken.some(q => Math.abs(q[0] - p.x - dx) < 84 && Math.abs(q[1] - p.y - dy) < 21));
+    taken.push([p.x + dx, p.y + dy]);
+    return taken[taken.length - 1];
+  }
+
+  /* What an edge brings back: a lone number with its sign, else an RMS. */
+  sent(e) {
+    const line = (e.to.card.num || []).find(l => l[0] === e.slot);
+    return line ? line[2] : e.rms;
+  }
+
+  progress(item, k) { return `${this.arrived(item, k)} of ${item.wanted.length} contributions arrived`; }
+
+  // -------------------------------------------------------------- training
+
+  /* Recolour by the gradients of another training step. */
+  show(step) {
+    const run = this.d.training;
+    if (!run) return;
+    step = Math.min(step, run.values.length - 1);
+    this.train = step;
+    const last = step === run.values.length - 1, row = run.values[step];
+    for (const item of this.items) {
+      const card = item.card, text = item.el.querySelector(".v");
+      if (!card.g || card.nu) continue;
+      if (item.text === undefined) item.text = text ? text.innerHTML : "";
+      if (last) {
+        item.tint = null;
+        item.v = card.v;
+        if (text) text.innerHTML = item.text;
+      } else {
+        const all = (card.out || []).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
+        item.v = known.length ? known[known.length >> 1] / 100 : null;
+        const colour = all.includes(BAD) ? "bad" : item.v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(item.v);
+        item.tint = colour + card.c.replace(/^\S+/, "");
+        const low = known.length ? power(known[0] / 100) : "", high = known.length ? power(known[known.length - 1] / 100) : "";
+        if (text) text.innerHTML = item.v == null ? (colour === "bad" ? "NaN" : "0 exactly")
+          : svgPowers(`${arrow(item.v)} ${low === high ? low : `${low} … ${high}`}`);
+      }
+      const cells = item.el.querySelectorAll(".s rect:not(.f)");
+      const of = card.x > 1 ? card.out : card.mem;
+      if (cells.length && of && cells.length === of.length) cells.forEach((cell, i) => {
+        if (!cell.dataset.c) cell.dataset.c = cell.getAttribute("class");
+        const v = row[of[i]];
+        cell.setAttribute("class", last ? cell.dataset.c : v == null ? cell.dataset.c : v === ZERO ? "zero" : v === BAD ? "bad" : tint(v / 100));
+      });
+    }
+    this.apply(this.at);
+  }
+}
+
+function give(m, x, y) {
+  const along = (v, low, high, more) => v <= low ? v : v >= high ? v + more : v + more * (v - low) / (high - low);
+  return [along(x, m.l, m.r, m.dw), x >= m.from && x < m.to ? along(y, m.t, m.b, m.dh) : y];
+}
+
+/* The path of an edge when nodes have moved: its ends stay at their nodes, the rest gives way. */
+function warp(path, s, t, through) {
+  return path.replace(/ d="([^"]*)"/, (_, d) => {
+    const points = [...d.matchAll(/(-?\d+),(-?\d+)/g)].map(m => [+m[1], +m[2]]);
+    const end = (node, [x, y], bottom) => {
+      if (!node) return through(x, y);
+      if (Math.abs(x - node.ox - node.ow) < 3) return [node.x + node.w, node.y + y - node.oy + (node.h - node.oh) / 2];
+      if (Math.abs(x - node.ox) < 3) return [node.x, node.y + y - node.oy + (node.h - node.oh) / 2];
+      const part = (x - node.ox) / node.ow;
+      return [node.x + part * node.w, bottom ? node.y + node.h + y - node.oy - node.oh : node.y + y - node.oy];
+    };
+    const a = points[0], b = points[points.length - 1], na = end(s, a, true), nb = end(t, b, false);
+    let i = 0;
+    return ` d="${d.replace(/(-?\d+),(-?\d+)/g, (_, x, y) => {
+      const at = i++, first = at < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
+      let [px, py] = through(+x, +y);
+      if (+x === ox) px = nx;
+      if (+y === oy) py = ny;
+      return `${Math.round(px)},${Math.round(py)}`;
+    })}"`;
+  });
+}
+
+function pill(x, y, text) {
+  const w = text.length * 6.1 + 16;
+  return `<g class="pill" transform="translate(${x},${y})"><rect x="${-w / 2}" y="-9" width="${w}" height="18" rx="9"/><text y="3.6">${esc(text)}</text></g>`;
+}

@@ -1,0 +1,44 @@
+/* The page's behaviour, in one scope: words, camera, graph, hands, panel, begin, in this order. Layout, drawing and
+   every number come from Python as JSON; here things are moved, coloured and counted.
+   Positions of backward: 0 = before it, 1 … N = its steps, N + 1 = done. */
+const D = JSON.parse(document.getElementById("data").textContent);
+const $ = id => document.getElementById(id);
+const esc = s => String(s).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const ZERO = 9000, BAD = 9001, HEAD = 30, RIM = 14;
+const LEVELS = {op: "Operations", module: "Modules", block: "Blocks", folded: "Folded"};
+
+const raise = n => String(n).replace(/./g, c => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(c)] || (c === "-" ? "⁻" : c));
+function num(x) {
+  if (x == null) return "–";
+  if (typeof x !== "number" || x === 0) return String(x);
+  const size = Math.abs(x);
+  if (size >= 0.001 && size < 1e5) return String(+x.toPrecision(3)).replace("-", "−");
+  const [m, e] = x.toExponential(1).split("e");
+  return `${m.replace("-", "−")}·10${raise(+e)}`;
+}
+const signed = v => `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(1)}`;
+const power = v => Math.abs(v) < 0.05 ? "10^0" : `10^${signed(v)}`;
+const raised = s => esc(s).replace(/10\^([+−-]?\d+(?:\.\d+)?)/g, "10<sup>$1</sup>");
+const many = n => n.toLocaleString("en-US");
+const plural = (n, word) => `${many(n)} ${word}${n === 1 ? "" : "s"}`;
+const arrow = v => Math.abs(v) < 0.05 ? "●" : (v < 0 ? "▼" : "▲").repeat(Math.abs(v) > D.scale ? 2 : 1);
+function times(ratio) {
+  if (!isFinite(ratio) || ratio <= 0) return "";
+  return ` (×${num(ratio)})`;
+}
+const italic = s => esc(s).replace(/(^|[^A-Za-z&#\d])([A-Za-zα-ω]\u0302?)(?![A-Za-z;])/g, "$1<i>$2</i>");
+function formula(text) {
+  return text.split(/, (?=∂)/).map(part => {
+    const cut = part.split(/(∂[A-Za-zℓ][ᵢⱼₖₜ]?\/∂[A-Za-zα-ω][ᵢⱼₖₜ]?)/);
+    const html = cut.map((s, i) => i % 2 === 0 ? italic(s)
+      : `<span class="fr"><i>${esc(s.split("/")[0])}</i><i>${esc(s.split("/")[1])}</i></span>`).join("");
+    return `<span class="part">${html}</span>`;
+  }).join("");
+}
+const opOf = card => card.o || card.n;
+const ruleOf = card => D.rules[opOf(card)] || ["", "", ""];
+const valueWords = (card, v) => card.m === "zero" ? "gradient exactly 0" : card.m === "none" ? "no gradient arrived"
+  : card.m === "nan" || card.m === "inf" ? "gradient is NaN or Inf" : v == null ? "" : `gradient ${power(v)} of the reference`;
+const tint = v => `c${D.bins + Math.round(Math.max(-1, Math.min(1, v / D.scale)) * D.bins)}`;
+const svgPowers = s => esc(s).replace(/10\^([+−-]?\d+(?:\.\d+)?)/g, '10<tspan class="x" dy="-4">$1</tspan><tspan dy="4">&#8203;</tspan>');

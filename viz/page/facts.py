@@ -1,0 +1,201 @@
+"""What a card tells of a node, what a rule says, how values moved while training, and the claim in words."""
+
+import math
+
+from ..graph import labels, theme
+from ..graph.rules import factor_value, rule_of, with_numbers
+from .scene import rounded
+
+_MOST_ROWS = 24  # parameters and hidden operations that a card lists
+_MOST_CELLS = 60_000  # numbers of a training run that a page holds; of a longer run, steps at even distances
+_SHIFT = 100  # values of a training run are written in hundredths of a decade
+ZERO, BAD = 9000, 9001  # what stands for an exact 0, and for NaN or Inf, among them
+
+
+def card(box, look, flow):
+    """Everything about one node, short keys and no empty entries: a large net has a thousand of these."""
+    node = box.node
+    entry = {
+        "n": labels.plain(node.name), "o": labels.plain(node.op), "s": labels.plain(node.scope), "k": node.kind,
+        "h": labels.shape(node.shape), "y": node.dtype, "c": look, "svg": box.markup, "w": box.width, "t": box.height,
+        "v": None if node.value is None else round(node.value, 3), "m": node.mark,
+        "g": _statistics(node.gradient) if flow.has_gradients else None, "a": _statistics(node.activation),
+        "p": [_parameter(p) for p in node.parameters[:_MOST_ROWS]], "pc": node.parameter_count, "x": node.repeats,
+        "ma": node.multiply_adds, "hd": [labels.plain(name) for name in node.hidden[:_MOST_ROWS]],
+        "hm": max(0, len(node.hidden) - _MOST_ROWS), "mem": list(node.members), "out": list(node.outputs),
+        "nu": int(node.is_neutral), "fb": int(node.is_first_bad), "fo": int(node.is_first_bad_output),
+    }  # fmt: skip
+    if node.op == node.name:
+        del entry["o"]
+    if node.kind == "operation" and flow.origin is not None and len(node.members) == 1:
+        entry["num"] = scalar_lines(flow.origin.vertices, node.members[0])
+    empty = (None, "", [], 0)  # a value of 0 is no empty entry: it is that of the reference
+    return {key: value for key, value in entry.items() if value not in empty or (key == "v" and value is not None)}
+
+
+def _statistics(found):
+    """[RMS, largest, share of zeros, numbers that are not finite, the number itself, histogram…], as far as known."""
+    if found is None:
+        return None
+    numbers = [rounded(found.rms), rounded(found.largest), rounded(found.zeros), found.not_finite]
+    value = None if found.value is None else rounded(found.value)
+    histogram = getattr(found, "histogram", None)
+    saturated = rounded(getattr(found, "saturated", None))
+    row = [*numbers, value, None if histogram is None else [rounded(float(x)) for x in histogram], saturated]
+    while row and row[-1] in (None, 0):
+        row.pop()
+    return row
+
+
+def _parameter(parameter):
+    row = [labels.plain(parameter.name), labels.shape(parameter.shape), parameter.count, rounded(parameter.rms),
+           rounded(parameter.gradient_rms), int(not parameter.requires_grad)]  # fmt: skip
+    while row and row[-1] in (None, 0):
+        row.pop()
+    return row
+
+
+def rules(operations):
+    """{operation: [words, what forward computes, formula]}."""
+    return {labels.plain(name): list(rule_of(name)[:3]) for name in sorted(operations)}
+
+
+def scalar_lines(vertices, index):
+    """The chain rule at an operation on single numbers, with its numbers: [slot, line, value] for each operand."""
+    node = vertices[index].node
+    operands = {slot: source for slot, source, _ in vertices[index].operands}
+    count = len(operands) + len(node.constants)
+    if node.gradient is None or node.gradient.value is None or count == 0 or not _is_number(node):
+        return []
+    constants, letters = list(node.constants), {"z": node.activation.value}
+    for slot, letter in zip(range(count), "xy", strict=False):
+        source = vertices[operands[slot]].node if slot in operands else None
+        if source is not None and not _is_number(source):
+            return []
+        letters[letter] = source.activation.value if source else constants.pop(0) if constants else None
+    lines = []
+    for slot, factor in enumerate(rule_of(node.op).factors[:count]):
+        if slot not in operands or not vertices[operands[slot]].node.wants_gradient:
+            continue
+        known = {letter: value for letter, value in letters.items() if value is not None}
+        factor_number = factor_value(factor, **known)
+        if factor_number is None:
+            continue
+        upstream, name = node.gradient.value, labels.shorten(vertices[operands[slot]].node.name, 16)
+        numbers = with_numbers(factor, **known)
+        plain = numbers.lstrip("−").replace(".", "").isdigit() and not numbers.startswith("−")
+        text = (
+            f"∂L/∂{name} = {labels.number(upstream)} · {numbers if plain else f'({numbers})'}"
+            f" = {labels.number(upstream * factor_number)}"
+        )
+        lines.append([slot, text, rounded(upstream * factor_number)])
+    return lines
+
+
+def _is_number(node):
+    return node.activation is not None and node.activation.value is not None
+
+
+def training(flow):
+    """{"loss": […], "step": […], "values": [[a value for each vertex], …]} of a recorded run; None for one step."""
+    if flow.origin is None or len(flow.origin.steps) < 2:
+        return None
+    vertices, last = flow.origin.vertices, flow.origin.steps[-1]
+    column = {}  # vertex -> its place in a step's arrays: both are in the order of execution
+    for index, vertex in enumerate(vertices):
+        if vertex.is_operation and vertex.node.gradient is not None:
+            column[index] = len(column)
+    if len(column) != len(last.gradient_rms):
+        return None
+    alike = [i for i, step in enumerate(flow.origin.steps) if step.structure == last.structure]
+    most = max(2, min(len(alike), _MOST_CELLS // max(1, len(column))))
+    chosen = [alike[round(k * (len(alike) - 1) / (most - 1))] for k in range(most)] if len(alike) > 1 else []
+    if len(chosen) < 2:
+        return None
+    table = []
+    for number in chosen:
+        rms = flow.origin.steps[number].gradient_rms
+        reference = flow.reference_rms
+        if flow.origin.reference in column:
+            reference = float(rms[column[flow.origin.reference]])
+        places = [column.get(index) for index in range(len(vertices))]
+        table.append([None if place is None else _relative(float(rms[place]), reference) for place in places])
+    losses = [flow.origin.steps[number].loss for number in chosen]
+    return {"loss": [rounded(loss) for loss in losses], "step": [number + 1 for number in chosen], "values": table}
+
+
+def _relative(rms, reference):
+    if not math.isfinite(rms):
+        return BAD
+    if rms == 0.0:
+        return ZERO
+    return round(_SHIFT * math.log10(rms / reference)) if 0.0 < reference < math.inf else BAD
+
+
+# ------------------------------------------------------------------------------------ the claim
+
+
+def first_layer(flow):
+    """The layer with parameters nearest to the input that has a value: (name, value), or None."""
+    nodes = [v.node for v in flow.origin.vertices] if flow.origin is not None else flow.nodes
+    layers = [node for node in nodes if node.parameters and node.value is not None and not node.is_neutral]
+    layers = layers or [node for node in nodes if node.kind == "leaf" and node.value is not None]
+    return (layers[0].name, layers[0].value) if layers else None
+
+
+def claim(flow):
+    """One sentence with the numbers of this graph."""
+    if not flow.has_gradients:
+        return "Structure only: no backward pass was recorded. Call loss.backward() inside “with viz.record(model)”."
+    bad = next((n for n in reversed(flow.nodes) if n.is_first_bad), None)
+    if bad is not None:
+        return f"Backward meets NaN or Inf first at {labels.shorten(bad.name, 40)}."
+    first = first_layer(flow)
+    if first is None:
+        return ""
+    name, value = labels.shorten(first[0], 40), first[1]
+    reference = labels.shorten(flow.reference, 40)
+    if first[0] == flow.reference:
+        return ""
+    if abs(value) < 0.15:
+        return f"The gradient arrives at {name} about as large as it is at {reference}{_between(flow, value)}."
+    word = "falls" if value < 0 else "grows"
+    return (
+        f"From {reference} back to {name} the gradient {word} {times(abs(value))}: it arrives at "
+        f"{theme.power(value)} of its size{_between(flow, value)}."
+    )
+
+
+def _between(flow, value):
+    """What lies clearly beyond both ends on the way."""
+    inner = [(n.value, n.name) for n in flow.nodes if n.value is not None and not n.is_neutral and n.kind != "input"]
+    low, high = min(inner, default=(0.0, "")), max(inner, default=(0.0, ""))
+    words = []
+    if low[0] < min(value, 0.0) - 0.5:
+        words.append(f"falls to {theme.power(low[0])} at {labels.shorten(low[1], 30)}")
+    if high[0] > max(value, 0.0) + 0.5:
+        words.append(f"grows to {theme.power(high[0])} at {labels.shorten(high[1], 30)}")
+    return f"; on the way it {' and '.join(words)}" if words else ""
+
+
+def comparison(flows, names):
+    """One sentence about two graphs side by side."""
+    found = [first_layer(flow) for flow in flows]
+    if any(first is None for first in found) or not all(flow.has_gradients for flow in flows):
+        return ""
+    gap = found[0][1] - found[1][1]
+    if abs(gap) < 0.15:
+        return f"At the first layer the gradients of {names[0]} and {names[1]} are about equally large."
+    small, large = (1, 0) if gap > 0 else (0, 1)
+    return (
+        f"At the first layer the gradient of {names[small]} is {times(abs(gap))} smaller than that of {names[large]}"
+        f" ({theme.power(found[small][1])} against {theme.power(found[large][1])} of the reference)."
+    )
+
+
+def times(decades):
+    """A ratio in words: 2.4-fold, 575-fold, 10^9-fold."""
+    ratio = 10.0 ** min(decades, 300.0)
+    if ratio >= 100_000:
+        return f"10^{decades:.1f}-fold"
+    return f"{ratio:,.0f}-fold" if ratio >= 9.95 else f"{ratio:.1f}-fold"

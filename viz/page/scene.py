@@ -1,0 +1,191 @@
+"""Scenes: the graph at one level, and the inside of each node that can be opened, laid out and drawn."""
+
+from dataclasses import dataclass, field
+
+from ..graph import labels, levels, values, view
+from ..graph.draw import members_of_folds
+from ..graph.layout import layout
+from ..graph.model import Edge
+from . import svg
+
+MOST = 3000  # nodes up to which a level is put on a page besides the graph's own
+COMPACT_FROM = 20  # nodes of a picture from which each gets one line of detail
+_GAP = 23.0  # pixels between ranks: room for a number on an edge
+_TALLEST = 720.0  # pixels; a taller graph is wrapped into columns
+_TRIED = (1.0, 0.5, 0.75, 1.4, 2.0)  # factors on the window's shape: of these layouts the one that fits best is taken
+_TRY_UP_TO = 150  # nodes up to which several layouts are tried
+
+
+@dataclass(eq=False)
+class Level:
+    """A picture of the graph: its nodes and edges, and which node stands for each vertex."""
+
+    name: str
+    nodes: list
+    edges: list
+    node_of: dict = field(init=False)
+
+    def __post_init__(self):
+        self.node_of = {vertex: i for i, node in enumerate(self.nodes) for vertex in node.members}
+
+
+def levels_of(flow):
+    """The levels that a page can show, finest first; of two that look alike, the first."""
+    own = Level(flow.level, flow.nodes, flow.edges)
+    if flow.origin is None:
+        return [own]
+    vertices, skips = flow.origin.vertices, flow.origin.skips
+    shares = values.shares(vertices)
+    found, seen = [], set()
+    for name in levels.LEVELS:
+        if name == flow.level:
+            level = own
+        else:
+            _, groups, folds = levels.at_level(vertices, skips, name)
+            if name == "folded" and not folds:
+                continue
+            level = Level(name, *view.compose(vertices, skips, shares, groups, folds))
+        if len(level.nodes) > MOST and level is not own:
+            continue
+        look = tuple((node.name, node.members) for node in level.nodes)
+        if look in seen and level is own:  # keep the name that the caller knows
+            found = [other for other in found if tuple((n.name, n.members) for n in other.nodes) != look]
+        if look not in seen or level is own:
+            found.append(level)
+        seen.add(look)
+    return found
+
+
+class Stage:
+    """Draws the levels of one graph for a window (width, height): `scenes`, `insides`, and `boxes`, each once."""
+
+    def __init__(self, flow, window, compact=False):
+        self.flow, self.window, self.compact = flow, window, compact
+        self.levels = levels_of(flow)
+        self.boxes, self._box_index = [], {}
+        self.insides, self._inside_index = [], {}
+        self.scenes = [self._scene(level) for level in self.levels]
+
+    def _scene(self, level):
+        compact = self.compact or len(level.nodes) > COMPACT_FROM
+        insides = [self._inside(level, node) for node in level.nodes]
+        indices = [self._box(node, compact, inside >= 0) for node, inside in zip(level.nodes, insides, strict=True)]
+        boxes = [self.boxes[index] for index in indices]
+        folds = members_of_folds(level)
+        number = {node.id: i for i, node in enumerate(level.nodes)}
+        pairs = [(number[edge.source], number[edge.target]) for edge in level.edges]
+        scene, placed = self._lay_out(boxes, indices, insides, pairs, level.edges, folds=folds)
+        scene["name"] = level.name
+        scene["folds"] = [self._fold(level, members, boxes, placed) for members in folds]
+        return scene
+
+    def _lay_out(self, boxes, indices, insides, pairs, edges, wrap=True, folds=(), ports=()):
+        """Place boxes (and ports, which are points after them), and draw the edges between."""
+        sizes = [(box.width, box.height) for box in boxes] + [(2.0, 2.0)] * len(ports)
+        order = sorted(range(len(sizes)), key=lambda i: (-1 if i == len(boxes) and ports else i))
+        place = {node: position for position, node in enumerate(order)}
+        links = [(place[s], place[t], edge.is_skip) for (s, t), edge in zip(pairs, edges, strict=True)]
+        placed = self._best([sizes[node] for node in order], links, wrap, folds)
+        centres = [placed.centres[place[node]] for node in range(len(sizes))]
+        nodes = [
+            [index, round(x - box.width / 2), round(y - box.height / 2), inside]
+            for index, box, (x, y), inside in zip(indices, boxes, centres[: len(boxes)], insides, strict=True)
+        ]
+        drawn = [svg.edge(edge, points, self.flow) for edge, points in zip(edges, placed.routes, strict=True)]
+        rows = [
+            [s, t, edge.maker, edge.reader, edge.slot, rounded(edge.rms), rounded(edge.share), int(edge.is_skip), x, y]
+            for (s, t), edge, (_, x, y) in zip(pairs, edges, drawn, strict=True)
+        ]
+        scene = {
+            "w": round(placed.width), "h": round(placed.height), "nodes": nodes, "edges": rows,
+            "paths": [path for path, _, _ in drawn], "shares": [labels.share(edge) for edge in edges],
+            "columns": [round(x) - 1 for x in placed.lefts[1:]],
+        }  # fmt: skip
+        return scene, centres
+
+    def _best(self, sizes, links, wrap, folds):
+        """The layout that shows the graph largest in the window; of a large graph the first that is tried."""
+        room = {}
+        for members in folds:
+            room[members[0]] = (16.0, 0.0)
+            room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 12.0)
+        width, height = self.window
+        best, most = None, 0.0
+        for factor in _TRIED if wrap and len(sizes) <= _TRY_UP_TO else _TRIED[:1]:
+            placed = layout(sizes, links, wrap=wrap, aspect=width / height * factor, room=room, gap=_GAP,
+                            tallest=_TALLEST, together=folds)  # fmt: skip
+            fit = min(width / placed.width, height / placed.height)
+            if best is None or fit > most * 1.02:
+                best, most = placed, fit
+        return best
+
+    def fit(self, name):
+        """The zoom at which a level fills the window."""
+        scene = self.scenes[[level.name for level in self.levels].index(name)]
+        return min(self.window[0] / scene["w"], self.window[1] / scene["h"])
+
+    def _fold(self, level, members, boxes, centres):
+        left = min(centres[i][0] - boxes[i].width / 2 for i in members) - 10.0
+        right = max(centres[i][0] + boxes[i].width / 2 for i in members) + 10.0
+        top = min(centres[i][1] - boxes[i].height / 2 for i in members) - 14.0
+        bottom = max(centres[i][1] + boxes[i].height / 2 for i in members) + 10.0
+        caption = labels.fold([level.nodes[i] for i in members])
+        return [round(left), round(top), round(right - left), round(bottom - top), svg.escape(caption)]
+
+    def _box(self, node, compact, can_open):
+        box = svg.Box(node, self.flow, compact, can_open)
+        key = (box.markup, node.members, svg.look(node, self.flow), node.scope)
+        if key not in self._box_index:
+            self._box_index[key] = len(self.boxes)
+            self.boxes.append(box)
+        return self._box_index[key]
+
+    # ------------------------------------------------------------------------------------ inside a node
+
+    def _inside(self, level, node):
+        """The number of the scene inside a node: the same vertices on the next finer level, or -1."""
+        if len(node.members) < 2 or node.repeats > 1:
+            return -1
+        own = set(node.members)
+        for finer in reversed(self.levels[: self.levels.index(level)]):
+            parts = sorted({finer.node_of.get(vertex, -1) for vertex in node.members})
+            fits = parts[0] >= 0 and all(own.issuperset(finer.nodes[i].members) for i in parts)
+            if fits and len(parts) > 1 and all(finer.nodes[i].repeats == 1 for i in parts):
+                key = (finer.name, tuple(parts))
+                if key not in self._inside_index:
+                    scene = self._inside_scene(finer, parts)
+                    self._inside_index[key] = len(self.insides)
+                    self.insides.append(scene)
+                return self._inside_index[key]
+        return -1
+
+    def _inside_scene(self, level, parts):
+        """The nodes `parts` of a level, between a port where gradients leave and one where they enter."""
+        nodes = [level.nodes[i] for i in parts]
+        number = {node.id: i for i, node in enumerate(nodes)}
+        insides = [self._inside(level, node) for node in nodes]
+        indices = [self._box(node, False, inside >= 0) for node, inside in zip(nodes, insides, strict=True)]
+        top, bottom = len(nodes), len(nodes) + 1
+        pairs, edges, left = [], [], set()
+        for edge in level.edges:
+            source, target = number.get(edge.source, top), number.get(edge.target, bottom)
+            if (source, target) == (top, bottom) or (target == bottom and edge.maker in left):
+                continue
+            if target == bottom:  # one way out, however many read it
+                left.add(edge.maker)
+                edge = Edge("", "", -1, level.nodes[level.node_of[edge.maker]].grad_rms, None, False, edge.maker, -1)
+            pairs.append((source, target))
+            edges.append(edge)
+        boxes = [self.boxes[index] for index in indices]
+        wrap = len(nodes) > 2 * COMPACT_FROM
+        scene, centres = self._lay_out(boxes, indices, insides, pairs, edges, wrap, ports=(top, bottom))
+        scene["ports"] = [round(centres[top][0]), round(centres[bottom][0])]
+        return scene
+
+
+def rounded(number):
+    """Three digits, as JSON can hold them: NaN and Inf are words."""
+    if number is None:
+        return None
+    text = f"{number:.3g}"
+    return {"nan": "NaN", "inf": "Inf", "-inf": "-Inf"}.get(text) or float(text)
