@@ -24,8 +24,8 @@ import threading
 import numpy as np
 
 from tinygrad_course.kernels import conv_depthwise, conv_plan, conv_pointwise
-from tinygrad_course.kernels.conv_by_taps import weight_grad_by_taps
 from tinygrad_course.kernels.buffers import empty
+from tinygrad_course.kernels.conv_by_taps import weight_grad_by_taps
 from tinygrad_course.kernels.conv_pack import pack, pack_panel, pack_weights, unpack, unpack_panel
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables, ceil_div
 from tinygrad_course.kernels.jit import inner, kernel, num_threads, prange

@@ -1,12 +1,15 @@
 """Watch forward and backward through the engine's observers, and keep a few numbers per node and per edge."""
 
 import contextlib
+import os
+import pickle
 import weakref
 
 import numpy as np
 
 from tinygrad_course import engine
 
+from ..files import check_folder, write_atomically
 from . import steps
 from .stats import Details, dead_share, histogram, saturated_share
 from .steps import Layer, Step
@@ -270,6 +273,24 @@ class Recording(engine.Observer):
         last = [layer.name for layer in self.layers()]
         rows = [self.layers(step) for step in range(len(self.steps))]
         return np.array([[layer.gradient_rms for layer in row] for row in rows if [one.name for one in row] == last])
+
+    def save(self, path):
+        """Keep the run in a file (a pickle: only load what you trust); returns the path. `Recording.load` reads it."""
+        path = os.fspath(path)
+        check_folder(path)
+        other = Recording()
+        other.steps, other._finished = self.steps, self.trace.without_tensors()
+        write_atomically(path, pickle.dumps(other.__dict__ | {"_stack": None, "_trace": None, "_known_leaves": {}}))
+        return path
+
+    @classmethod
+    def load(cls, path):
+        """The recording that `save` wrote."""
+        with open(path, "rb") as file:
+            kept = pickle.load(file)
+        recording = cls()
+        recording.steps, recording._finished = kept["steps"], kept["_finished"]
+        return recording
 
     def __repr__(self):
         return f"<Recording of {len(self.trace.records)} operations, {len(self.steps)} backward passes>"

@@ -83,7 +83,7 @@ def path_spectrum(loss, *, at=None, names=None):
         raise RuntimeError("this loss has no graph: nothing it was made from requires a gradient, or it is in no_grad")
     if loss._data.size != 1:
         raise RuntimeError(f"a loss is one number; this tensor has shape {loss._data.shape}: sum it first")
-    vertices = _vertices(loss.node)
+    vertices = vertices_behind(loss.node)
     place = {vertex: index for index, vertex in enumerate(vertices)}
     skips = _additive_skips(vertices, place)
     if not skips:
@@ -96,7 +96,7 @@ def path_spectrum(loss, *, at=None, names=None):
     return PathSpectrum([parts.get(k) for k in range(most + 1)], gradient, _label(vertices[target]), blocks)
 
 
-def _vertices(root):
+def vertices_behind(root):
     """The nodes and leaves behind a root, each behind what it reads."""
     heap, seen, leaves, nodes = [-root.order], {root.order: root}, {}, []
     while heap:

@@ -4,6 +4,7 @@ While a recorder watches, a trace is plain tuples and rows of a table, for every
 reads `operations` or `leaves` gets objects, made then.
 """
 
+import copy
 import weakref
 from typing import NamedTuple
 
@@ -123,6 +124,16 @@ class Trace:
         self.records = {order: record for order, record in self.records.items() if order in kept}
         self._made = {key: entry for key, entry in self._made.items() if entry[0]() is not None}
 
+    def without_tensors(self):
+        """A copy that refers to nothing alive, to be kept in a file."""
+        settled = self._as_objects()  # parameters are measured while they live
+        other = copy.copy(self)
+        other.records = {order: (*record[:8], None) for order, record in self.records.items()}
+        other.leaf_records = [record._replace(reference=None) for record in self.leaf_records]
+        other._leaf_indices, other._made = {}, {}
+        other._settled = (None, *settled)
+        return other
+
     # ------------------------------------------------------------------------------------ as objects
 
     @property
@@ -136,7 +147,7 @@ class Trace:
         return self._as_objects()[1]
 
     def _as_objects(self):
-        if self._settled is None or self._settled[0] != self._stamp():
+        if self._settled is None or self._settled[0] not in (None, self._stamp()):
             operations = {order: self._operation(record) for order, record in self.records.items()}
             leaves = [self._leaf(index, record) for index, record in enumerate(self.leaf_records)]
             self._settled = self._stamp(), operations, leaves
