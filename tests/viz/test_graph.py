@@ -337,3 +337,12 @@ def test_widths_are_logarithmic_and_bounded():
     assert (
         theme.width(None, 1.0, 2.0) == theme.width(0.0, 1.0, 2.0) == theme.width(math.nan, 1.0, 2.0) == theme.THINNEST
     )
+
+
+def test_bytes_kept_for_backward():
+    """tanh keeps its output, a linear layer its input: each array is counted where it is first kept."""
+    x = tg.tensor(np.ones((4, 6), np.float32))
+    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    flow = viz.gradient_flow(lambda: model(x).sum(), model, level="op")
+    assert [flow.node(name).saved_bytes for name in ("0", "1", "2")] == [4 * 6 * 4, 4 * 5 * 4, 0]
+    assert "bytes kept for backward" in flow.to_dot()

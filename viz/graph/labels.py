@@ -146,6 +146,8 @@ def tooltip(node):
         lines.append(f"{plain(parameter.name)} {shape(parameter.shape)}: {count(parameter.count)}{gradient}")
     if node.multiply_adds:
         lines.append(f"{count(node.multiply_adds)} multiply-adds")
+    if node.saved_bytes:
+        lines.append(f"{count(node.saved_bytes)} bytes kept for backward")
     lines += [f"holds {plain(name)}" for name in node.hidden[:24]]
     if len(node.hidden) > 24:
         lines.append(f"… and {len(node.hidden) - 24} more")

@@ -40,6 +40,7 @@ class Node:
     dtype: str | None
     parameters: tuple = ()
     multiply_adds: int = 0
+    saved_bytes: int | None = None  # of arrays that it, and nothing before it, keeps for backward; None: not known
     activation: Statistics | None = None
     gradient: Statistics | None = None
     wants_gradient: bool = True
@@ -147,6 +148,7 @@ def build(trace):
                 vertex.operands.append((slot, index, rms))
         vertex.node.parameters, vertex.node.constants = tuple(parameters), tuple(constants)
         vertex.node.multiply_adds = _multiply_adds(trace, operation)
+        vertex.node.saved_bytes = operation.saved_bytes
         place[operation.order] = len(vertices)
         vertices.append(vertex)
     skips = find_skips(

@@ -128,7 +128,7 @@ def _group_node(vertices, group, output, skips):
     return Node(
         "", f"{name} ⊕" if merge else name, _summary(operations), members[0].scope, group.kind, last.shape, last.dtype,
         parameters=tuple(_renamed(parameter, member, group) for member in members for parameter in member.parameters),
-        multiply_adds=sum(member.multiply_adds for member in members),
+        multiply_adds=sum(member.multiply_adds for member in members), saved_bytes=_total_saved(members),
         activation=last.activation, gradient=last.gradient, wants_gradient=last.wants_gradient, is_merge=merge,
         is_loss=any(member.is_loss for member in members),
         hidden=tuple(f"{member.name} ({member.op})" for member in members),
@@ -165,7 +165,7 @@ def _folded(made):
     return dataclasses.replace(
         last, name=f"{first.name} … {last.name}", scope=first.scope, parameters=first.parameters if shared else
         tuple(parameter for node in made for parameter in node.parameters),
-        multiply_adds=sum(node.multiply_adds for node in made),
+        multiply_adds=sum(node.multiply_adds for node in made), saved_bytes=_total_saved(made),
         hidden=tuple(name for node in made for name in (node.hidden or (f"{node.name} ({node.op})",))),
         strip=tuple((node.value, node.mark) for node in made), repeats=len(made), shared=shared,
         value=statistics.median(values) if values else None, mark=bad.mark if bad else "" if values else last.mark,
@@ -173,6 +173,11 @@ def _folded(made):
         is_first_bad_output=any(node.is_first_bad_output for node in made), is_loss=any(node.is_loss for node in made),
         is_reference=any(node.is_reference for node in made),
     )  # fmt: skip
+
+
+def _total_saved(nodes):
+    known = [node.saved_bytes for node in nodes if node.saved_bytes is not None]
+    return sum(known) if known else None
 
 
 def _mean_rms(bundle):
