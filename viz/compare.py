@@ -69,8 +69,8 @@ class Comparison:
 
 
 def compare(
-    plain, residual, *, names=("plain", "residual"), level="auto", reference=None, scale=None, theory=None, spectra=None,
-    steps=None, title=None,
+    plain, residual, *, names=("plain", "residual"), level="auto", reference=None, scale=None, theory=None,
+    spectra=None, steps=None, title=None,
 ):  # fmt: skip
     """Two recordings of training on one sheet, graphs rank-aligned by block and on one scale: a `Comparison`.
 
@@ -203,5 +203,5 @@ def _caption(sheet):
             sentences.append(f"In {sheet.names[i]} the highway brings {mean:.0%} of what arrives at a fork.")
         if side.spectrum is not None:
             length, most = side.spectrum.mean_length, len(side.spectrum.blocks)
-            sentences.append(f"Its gradient has gone through {length:.1f} of {most} branches, weighed by energy.")
+            sentences.append(f"Its gradient has gone through {length:.2g} of {most} branches, weighed by energy.")
     return " ".join(sentences)

@@ -11,6 +11,7 @@ _TITLE, _DETAIL = 10.0, 8.0  # font sizes in points
 _TITLE_LINE, _DETAIL_LINE, _STRIP_LINE = 15.0, 11.5, 12.0
 _LEGEND_WIDTH = 380.0
 _DOTS_PER_INCH = 144
+_TALLEST, _ASPECTS = (1000.0, 250.0), (1.0, 0.6, 1.6)  # where two graphs side by side may be wrapped, and how wide
 
 
 def draw_bytes(flow, file_format):
@@ -82,8 +83,14 @@ def draw_pair(axes, flows, *, terse=False):
     room = _room(axes[0])
     keys = [[node.name.split(" … ")[0].removesuffix(" ⊕") for node in flow.nodes] for flow in flows]
     graphs = [_measures(flow, own) for flow, own in zip(flows, boxes, strict=True)]
-    placed = layout_pair(graphs, keys, aspect=room[0] / room[1], gap=16.0 if terse else GAP)
-    size = min(_largest(one, room, 0.0) for one in placed)
+    best = None
+    for tallest, part in itertools.product(_TALLEST, _ASPECTS):  # what shows both the largest
+        aspect, gap = part * room[0] / room[1], 16.0 if terse else GAP
+        tried = layout_pair(graphs, keys, aspect=aspect, gap=gap, tallest=tallest)
+        fit = min(_largest(one, room, 0.0) for one in tried)
+        if best is None or fit > best[0] * 1.02:
+            best = fit, tried
+    size, placed = best
     for one, flow, own, where in zip(axes, flows, boxes, placed, strict=True):
         _paint(one, flow, own, where, room, size, 0.0)
 

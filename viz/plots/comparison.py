@@ -75,7 +75,8 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
 def _profiles(place, sides, theory):
     """Between the graphs: gradients, depth downwards as in the graphs, and below them activations."""
     profile = place(_MIDDLE, _HEAD + 0.35, 5.1)
-    draw_gradients(profile, {name: side.gradients for name, side in sides.items()}, theory, relative=False, upright=True)
+    gradients = {name: side.gradients for name, side in sides.items()}
+    draw_gradients(profile, gradients, theory, relative=False, upright=True)
     names = list(dict.fromkeys(labels.plain(side.flow.reference) for side in sides.values()))
     where = f"“{names[0]}”" if len(names) == 1 else "each net’s reference"
     profile.set_xlabel(f"RMS of ∂L/∂z, relative to {where}", fontsize=10, color=style.INK)
@@ -89,14 +90,14 @@ def _rows(sides, heat, scale, steps):
     highways = {name: side.highways for name, side in sides.items()}
     lost = {name: side.lost for name, side in sides.items()}
     if any(highways.values()):
-        words = {"title": "The highway’s share at each fork", "y": "of what arrives there, %", "x": "fork, from the input"}
-        more.append(lambda axes: draw_shares(axes, highways, **words))
+        words = "The highway’s share at each fork", "of what arrives there, %", "fork, from the input"
+        more.append(lambda axes: draw_shares(axes, highways, *words))
     for i, side in enumerate(sides.values()):
         if side.spectrum is not None:
             more.append(_spectrum(side, style.COLOURS[i]))
-    if any(lost.values()):
-        said = {"title": "Dead or saturated units", "y": "of the outputs, %", "x": "activation function, from the input"}
-        more.append(lambda axes: draw_shares(axes, lost, **said))
+    if any(map(any, lost.values())):
+        said = "Dead relu units, saturated outputs", "share, %", "activation function, from the input"
+        more.append(lambda axes: draw_shares(axes, lost, *said))
     if not heat:
         return [more] if more else []
     ends = [_heat(name, heat[name], scale, steps) if name in heat else None for name in names]
@@ -111,8 +112,9 @@ def _spectrum(side, colour):
 
 def _heat(name, values, scale, steps):
     numbers = steps if steps is not None and len(steps) == len(values) else None
-    title = f"Through training: {labels.plain(name)} (colours as above, relative to the last layer)"
+    title = f"Through training: {labels.plain(name)}"
     words = "training step" if numbers is not None else "recorded step"
+    words += "   (colours as above, relative to the last layer)"
     return lambda axes: draw_heat(axes, values, scale, x=numbers, xlabel=words, title=title)
 
 
@@ -144,4 +146,9 @@ def draw_legend(axes, left, right):
     same = left.reference == right.reference
     names = f"“{left.reference}”" if same else f"“{left.reference}” (left), “{right.reference}” (right)"
     note = f"reference (thick border): {labels.plain(names)}"
-    axes.text(0.5, -2.6, note, transform=axes.transAxes, fontsize=9, ha="center", color=theme.FAINT)
+    note += "\nedge width: the gradient that returns along it;  %: its share"
+    place, figure = axes.get_position(), axes.get_figure()
+    style_of = {"fontsize": 9, "va": "center", "color": style.INK, "linespacing": 1.5}
+    figure.text(place.x1 + 0.03, (place.y0 + place.y1) / 2, note, **style_of)
+    highway = {"fontsize": 10, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}
+    figure.text(place.x1 + 0.24, (place.y0 + place.y1) / 2, "━━ highway (skip)", **highway)
