@@ -112,7 +112,8 @@ def test_everything_is_on_the_sheet():
     sheet = viz.compare(*both, spectra={"residual": spectrum}, theory={"plain": 0.3}, steps=[0, 5, 9])
     titles = [axes.get_title(loc="left") for axes in sheet.figure.axes]
     for title in ("Backward: gradients", "Forward: activations", "Through training: plain",
-                  "Through training: residual", "The highway’s share at each fork", "Paths through residual"):  # fmt: skip
+                  "Through training: residual", "The highway’s share at each fork",
+                  "Paths through residual"):  # fmt: skip
         assert title in titles
     profile = sheet.figure.axes[titles.index("Backward: gradients")]
     lines = profile.get_lines()

@@ -176,6 +176,18 @@ def test_highways_run_on_the_right():
         assert (max(x for x, _ in points) > right) == is_skip
 
 
+def test_ways_into_the_next_column_do_not_cross():
+    sizes, edges = GRAPHS["long residual"]
+    placed = layout(sizes, edges)
+    pieces = [(number, pair) for number, route in enumerate(placed.routes) if len(route) > 5
+              for pair in itertools.pairwise(route)]  # fmt: skip
+    level = [(n, y, *sorted((x0, x1))) for n, ((x0, y), (x1, y1)) in pieces if y == y1 and x0 != x1]
+    upright = [(n, x, *sorted((y0, y1))) for n, ((x, y0), (x1, y1)) in pieces if x == x1 and y0 != y1]
+    assert len({n for n, *_ in level}) >= 2  # trunk and highway
+    for (one, y, x0, x1), (other, x, y0, y1) in itertools.product(level, upright):
+        assert one == other or not (x0 < x < x1 and y0 < y < y1)
+
+
 def test_a_long_graph_is_wrapped():
     sizes, edges = GRAPHS["long residual"]
     assert layout(sizes, edges).columns > 1

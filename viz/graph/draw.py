@@ -336,4 +336,6 @@ def label_place(points, is_skip, width):
         (x, y0), (_, y1) = max(pieces, key=lambda pair: pair[1][1] - pair[0][1])
         return x + width / 2 + 3.0, (y0 + y1) / 2, "left"
     (x0, y0), (x1, y1) = points[:2]
+    if len(points) == 2 and abs(x1 - x0) > 30.0:  # a curve is level in its middle: beside its upright end, outside
+        return x1 + width / 2 + 3.0 if x1 > x0 else x1 - width / 2 - 24.0, y1 - min(16.0, 0.3 * (y1 - y0)), "left"
     return x0 + (x1 - x0) * 0.3 + width / 2 + 3.0, y0 + (y1 - y0) * 0.38, "left"

@@ -88,7 +88,8 @@ def _ranked(sizes, edges, room, gap):
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
     rows = _ordered_rows(all_ranks, links)
     x = _horizontal(rows, widths, links)
-    return Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, *_vertical(rows, sizes, room, gap))
+    below = [max((room[node][1] for node in row if node in room), default=0.0) for row in rows]
+    return Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, *_vertical(rows, sizes, room, gap), below)
 
 
 def _placed(page):

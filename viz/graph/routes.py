@@ -22,6 +22,7 @@ class Ranked:
     widths: list
     tops: list  # y of each rank
     heights: list
+    below: list  # points kept free under each rank, for what stands there beside the gap
 
 
 class Page:
@@ -42,7 +43,7 @@ class Page:
             for rank in range(start, self.ends[column]):
                 self.column_of[rank] = column
         self._place_columns()
-        self.used = [0] * len(self.starts)  # gutters taken so far, by the column they lead to
+        self.gutters = [self._gutters(start) for start in self.starts]
         self.routes = [self._route(number) for number in range(len(graph.edges))]
         points = [point for route in self.routes for point in route]
         left = min([0.0, *(x for x, _ in points)])
@@ -91,18 +92,18 @@ class Page:
             first = self.column_of[graph.ranks[source]]
             points = self._to_lane(source, side, lane_x[first], 1.0)
             for column in range(first, last):
-                points += self._gutter(points[-1][0], column, lane_x[column + 1])
+                points += self._gutter(number, points[-1][0], column, lane_x[column + 1])
             return points + self._to_lane(target, side, lane_x[last], -1.0)[::-1]
         (source_x, source_y), (target_x, target_y) = self.place(source), self.place(target)
         points = [(source_x, source_y + graph.sizes[source][1] / 2)]
         for bend in graph.chains[number][1:-1]:
             rank, (x, y) = graph.all_ranks[bend], self.place(bend)
             if self.column_of[rank - 1] != self.column_of[rank]:
-                points += self._gutter(points[-1][0], self.column_of[rank - 1], x)
+                points += self._gutter(number, points[-1][0], self.column_of[rank - 1], x)
             half = graph.heights[rank] / 2  # straight through the rank: it slants only in the gaps
             points += [(x, y - half), (x, y + half)]
         if self.column_of[graph.ranks[target] - 1] != last:
-            points += self._gutter(points[-1][0], last - 1, target_x)
+            points += self._gutter(number, points[-1][0], last - 1, target_x)
         return [*points, (target_x, target_y - graph.sizes[target][1] / 2)]
 
     def _to_lane(self, node, side, lane_x, down):
@@ -113,13 +114,26 @@ class Page:
         x, edge = x + side * width / 4, y + down * height / 2
         return [(x, edge), (x, edge + down * _LEAVE), (lane_x, edge + down * _LEAVE)]
 
-    def _gutter(self, x, column, arrive_x):
+    def _gutters(self, start):
+        """{edge: its gutter, 0 next to the column} of the edges that come over into the column of this first rank.
+
+        From left to right as they leave the column before: then they lie in each other and none crosses another.
+        """
+        graph, places = self.graph, {}
+        for number, (source, target, _) in enumerate(graph.edges):
+            if graph.ranks[source] < start <= graph.ranks[target]:
+                side, lane = self.lanes.get(number, (0, 0))
+                chain = graph.chains[number]
+                places[number] = side, side * lane if side else graph.x[chain[start - 1 - graph.ranks[source]]]
+        return {number: i for i, number in enumerate(sorted(places, key=lambda number: (*places[number], number)))}
+
+    def _gutter(self, edge, x, column, arrive_x):
         """The points from the foot of a column to the head of the next."""
-        number = self.used[column + 1]
-        self.used[column + 1] += 1
+        gutters = self.gutters[column + 1]
+        number = gutters[edge]
         last = self.ends[column] - 1
         foot = self.graph.tops[last] + self.graph.heights[last] - self.graph.tops[self.starts[column]] + self.head
-        foot += 17.0 + GUTTER * number
+        foot += 17.0 + self.graph.below[last] + GUTTER * (len(gutters) - 1 - number)
         gutter, top = self.first_x[column + 1] - 14.0 - GUTTER * number, self.head - 10.0 - GUTTER * number
         return [(x, foot), (gutter, foot), (gutter, top), (arrive_x, top)]
 
