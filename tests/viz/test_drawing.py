@@ -258,7 +258,7 @@ def test_a_missing_renderer_is_one_line_of_remedy(flow, renderer, alone):
 
 @pytest.mark.parametrize("name", ["flow.gif", "flow", "flow.svgz", "flow.svg.txt"])
 def test_unknown_format(flow, name, tmp_path):
-    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf or \.dot"):
+    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf, \.dot or \.html"):
         flow.save(tmp_path / name)
     with pytest.raises(ValueError, match="renderer must be one of"):
         flow.save(tmp_path / "a.svg", renderer="paint")
