@@ -1,5 +1,6 @@
 """The command `tinygrad-course`, also as `python -m tinygrad_course`."""
 
+import os
 import subprocess
 import sys
 
@@ -54,3 +55,37 @@ def test_a_missing_example_is_said(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main(["demo"])
     assert "plain_vs_residual.py is missing" in capsys.readouterr().err
+
+
+def test_warmup_without_a_compiler(monkeypatch, capsys):
+    from tinygrad_course import kernels
+
+    monkeypatch.setattr(kernels, "get_backend", lambda: "numpy")
+    assert cli.main(["warmup", "--all"]) == 0
+    assert "nothing to compile" in capsys.readouterr().out
+
+
+WARM = """
+import sys
+from tinygrad_course import cli, kernels
+from tinygrad_course.kernels import jit
+cli.main(["warmup"])
+for family in kernels.FAMILIES:
+    for name, kernel in vars(kernels.module(family)).items():
+        dispatcher = getattr(kernel, "_dispatcher", kernel)
+        cached = "save_overload" in vars(getattr(dispatcher, "_cache", None) or object)
+        if cached and not dispatcher.signatures:
+            print("forgotten:", family, name)
+"""
+
+
+@pytest.mark.slow
+def test_warmup_compiles_every_kernel(tmp_path):
+    pytest.importorskip("numba")
+    environment = {**os.environ, "TINYGRAD_COURSE_CACHE": str(tmp_path), "TINYGRAD_COURSE_BACKEND": "numba"}
+    done = subprocess.run(
+        [sys.executable, "-c", WARM], env=environment, capture_output=True, text=True, timeout=1000
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path) in done.stdout and "forgotten" not in done.stdout
+    assert "compiling kernels" in done.stderr and "for this processor, once" not in done.stderr

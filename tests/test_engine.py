@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_course as tg
 from tinygrad_course import nn, optim
-from tinygrad_course.engine import Function, state
+from tinygrad_course.engine import Function, thread
 
 
 def leaf(*values):
@@ -446,10 +446,10 @@ def test_observers_nest_and_end_even_on_errors():
     assert [e for e in outer.log if e[0] == "forward"] == [("forward", n) for n in ("mul", "exp", "broken", "sum")]
     assert [e for e in inner.log if e[0] == "forward"] == [("forward", "exp")]
     assert outer.log[-2:] == [("begin",), ("end",)]
-    assert state.observers == ()
+    assert thread.state.observers == ()
     with pytest.raises(ZeroDivisionError), tg.observe(outer):
         1 / 0  # noqa: B018
-    assert state.observers == ()
+    assert thread.state.observers == ()
 
 
 def test_observers_watch_constants_and_no_grad_too():
@@ -504,7 +504,7 @@ def test_scopes_are_dotted_paths():
     assert scopes(nn.Sequential(model), tg.ones(1, 2))[:3] == ["0.a:linear", "0.a:linear", "0:mul"]
     model.layers = nn.Sequential(nn.Identity(), nn.Identity(), Block())  # paths follow a changed structure
     assert scopes(model, tg.ones(1, 2))[4] == "layers.2.conv1:conv2d"
-    assert state.scope == "" and state.paths is None
+    assert thread.state.scope == "" and thread.state.paths is None
 
 
 def test_an_exception_restores_the_scope():
@@ -512,7 +512,7 @@ def test_an_exception_restores_the_scope():
     for _ in range(2):
         with pytest.raises(RuntimeError, match=r"^a: linear"):
             model(tg.ones(1, 5))
-        assert state.scope == "" and state.paths is None
+        assert thread.state.scope == "" and thread.state.paths is None
     assert scopes(model, tg.ones(1, 2)) == SCOPES
 
 
@@ -621,12 +621,12 @@ def test_grad_mode_scope_and_observers_are_per_thread():
     seen = []
 
     def look():
-        seen.append((tg.is_grad_enabled(), state.scope, state.observers, state.paths))
+        seen.append((tg.is_grad_enabled(), thread.state.scope, thread.state.observers, thread.state.paths))
 
     with tg.no_grad(), tg.observe(Watch()):
-        thread = threading.Thread(target=look)
-        thread.start()
-        thread.join()
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
     assert seen == [(True, "", (), None)]
 
 

@@ -17,6 +17,7 @@ from .functional import *
 from .functional import __all__ as _functional
 from .generator import manual_seed
 from .gradient import grad, gradcheck, gradgradcheck
+from .kernels import get_backend, get_num_threads, set_backend, set_num_threads
 from .summary import summary
 from .tensor import (
     Tensor,

@@ -7,6 +7,23 @@ import sys
 
 from . import __version__
 
+WARMUP = """Compile the kernels for this processor and keep them in the cache, whose folder TINYGRAD_COURSE_CACHE
+can name. Without it, each kernel is compiled when it is first called."""
+
+
+def warmup(float64):
+    """Compile all kernels, and say how long it took and where they are."""
+    from . import kernels
+
+    if kernels.get_backend() != "numba":
+        print("nothing to compile: kernels run on NumPy")
+        return 0
+    from .warmup import warmup
+
+    seconds = warmup(float64)
+    print(f"all kernels compiled, or found compiled, in {seconds:.0f} s; they are kept in {kernels.cache_root()}")
+    return 0
+
 
 def example(name):
     """An example's path: in a checkout it is in examples/, in a wheel inside the package. None if nowhere."""
@@ -28,7 +45,18 @@ def main(arguments=None):
         add_help=False,
         help="train a plain and a residual deep net and draw their gradient flow (demo --help: its options)",
     )
-    parser.parse_args(arguments[:1] if arguments[:1] == ["demo"] else arguments)
+    commands.add_parser(
+        "graph", add_help=False, help="draw the gradient flow of a net in a file (graph --help: its options)"
+    )
+    warm = commands.add_parser(
+        "warmup", help="compile all kernels now, so that no later run has to wait", description=WARMUP
+    )
+    warm.add_argument("--all", action="store_true", help="for float64, too, which gradient checks use")
+    if arguments[:1] == ["graph"]:
+        return _graph(arguments[1:])
+    options = parser.parse_args(arguments[:1] if arguments[:1] == ["demo"] else arguments)
+    if options.command == "warmup":
+        return warmup(options.all)
 
     script = example("plain_vs_residual.py")
     if script is None:
@@ -36,3 +64,12 @@ def main(arguments=None):
     sys.argv = [str(script), *arguments[1:]]  # all that follows `demo` is the example's own
     runpy.run_path(str(script), run_name="__main__")
     return 0
+
+
+def _graph(arguments):
+    """`tinygrad-course graph FILE.py:name --input 3,32,32 -o graph.svg`; viz is imported only now."""
+    from viz import command
+
+    parser = argparse.ArgumentParser("tinygrad-course graph", description=command.__doc__.split("\n\n", 1)[1])
+    command.add_arguments(parser)
+    return command.main(parser.parse_args(arguments), parser)

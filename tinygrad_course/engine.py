@@ -12,45 +12,95 @@ Whoever wants to see the gradients on their way (a graph drawing, a NaN detector
 This file knows arrays and the tape; what a learner types is in `tensor.py`.
 """
 
-import contextlib
 import itertools
 import re
-import threading
+import sys
 import weakref
+from heapq import heappop, heappush
 
 import numpy as np
 
+from .modes import (
+    Observer,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    observe,
+    set_grad_enabled,
+    thread,
+    where,
+)
 
-class _State(threading.local):
-    """What is true for the code that runs now in this Python thread."""
+__all__ = [
+    "Adjoint", "Function", "Observer", "TensorBase", "backward", "enable_grad", "is_grad_enabled", "is_shared",
+    "no_grad", "observe", "register_tensor_class", "retain_grad", "set_grad_enabled", "sum_to_shape", "thread", "where",
+]  # fmt: skip
 
-    grad_enabled = True
-    scope = ""  # dotted path of the layer that is running, "" outside of any
-    paths = None  # id(module) -> dotted path in the network that is running
-    observers = ()
-
-
-state = _State()
 _next_order = itertools.count(1).__next__  # the clock of the tape, one for all threads: nodes and in-place changes
 _tensor_class = None  # class of the tensors that operations return; tensor.py names it
+_new = object.__new__
 
 
 class TensorBase:
     """What the tape needs to know of a tensor. `tensor.Tensor` adds what a learner types."""
 
-    __slots__ = ("__weakref__", "_data", "_hooks", "_requires_grad", "_version", "grad", "node")
+    __slots__ = ("__weakref__", "_data", "_hooks", "_requires_grad", "_viewed", "grad", "node")
+    order = 0  # on the clock, a leaf is older than every operation
 
     def __init__(self, data, requires_grad=False):
         self._data = data
         self._requires_grad = requires_grad
         self.grad = None
         self.node = None  # the Function that made this tensor; None for a leaf
-        self._version = [0, False]  # when it was last changed in place, and whether it has views; views share the cell
+        self._viewed = False  # whether it is a view of another tensor, or has had views
         self._hooks = None
 
     def _changed_in_place(self):
         """Note that this tensor's numbers are others now: a saved copy of the old ones no longer exists."""
-        self._version[0] = _next_order()
+        _changes.note(self._data)
+
+
+class _Changes:
+    """When which memory was last changed in place. Most never is, so that tensors carry nothing for it."""
+
+    def __init__(self):
+        self.latest = 0
+        self._times = {}  # id of the array that owns the memory -> [time, weak reference that forgets it]
+
+    def note(self, array):
+        owner = _owner(array)
+        key = id(owner)
+        time = self._times.get(key)
+        if time is None:
+            time = self._times[key] = [0, weakref.ref(owner, lambda _: self._times.pop(key, None))]
+        self.latest = time[0] = _next_order()
+
+    def of(self, array):
+        """The time on the tape's clock at which the array's memory was last changed; 0 for never."""
+        return self._times.get(id(_owner(array)), (0,))[0]
+
+
+_changes = _Changes()
+
+
+def _owner(array):
+    """The array whose memory `array` shows: itself, or what it is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _holders(tensor):
+    """How many references to a tensor's memory CPython counts, those of this function included."""
+    return sys.getrefcount(_owner(tensor._data))
+
+
+_ALONE = {viewing: _holders(TensorBase(np.empty(2)[:1] if viewing else np.empty(2))) for viewing in (False, True)}
+
+
+def is_shared(tensor):
+    """Whether anybody but this tensor holds its numbers: a view, a saved array, a variable."""
+    return _holders(tensor) > _ALONE[tensor._data.base is not None]
 
 
 def register_tensor_class(cls):
@@ -87,11 +137,12 @@ class Function:
     Class attributes:
         broadcasts: inputs of different shapes are broadcast by NumPy's rules; the gradients are then summed
             back to the inputs' shapes here, once for all operations.
-        is_view: the output may share memory with the first input, and then shares its version.
+        is_view: the output may share memory with the first input.
     """
 
-    __slots__ = ("__weakref__", "edges", "guards", "hooks", "needs", "order", "retained", "saved", "scope", "shape",
-                 "shapes")  # fmt: skip
+    __slots__ = (
+        "__weakref__", "edges", "hooks", "needs", "order", "origins", "retained", "saved", "scope", "shape",
+    )  # fmt: skip
     broadcasts = False
     is_view = False
     name = "function"
@@ -107,52 +158,59 @@ class Function:
     def backward(self, dz):
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
-    def __call__(self, *inputs):
-        """Run forward on tensors (None stands for an absent one) and record this node if a gradient is wanted."""
-        now = state
-        if now.grad_enabled:
-            self.needs = needs = tuple([t is not None and t._requires_grad for t in inputs])
+    def apply(self, *inputs):
+        """Run forward on tensors (None stands for an absent one) and record this node if a gradient is wanted.
+
+        Small nets spend most of their time in this method: what it can leave undone, it does.
+        """
+        now = thread.state
+        if len(inputs) == 2 and inputs[0] is not None and inputs[1] is not None and now.grad_enabled:
+            x, y = inputs
+            arrays = x._data, y._data
+            edges = (x.node or x) if x._requires_grad else None, (y.node or y) if y._requires_grad else None
+            needs = edges[0] is not None, edges[1] is not None
         else:
-            self.needs = needs = (False,) * len(inputs)
+            arrays, edges, needs = [], [], []
+            for t in inputs:
+                need = t is not None and t._requires_grad and now.grad_enabled
+                arrays.append(None if t is None else t._data)
+                edges.append((t.node or t) if need else None)
+                needs.append(need)
+            edges, needs = tuple(edges), tuple(needs)
+        self.edges = edges
+        self.needs = _NEEDS.setdefault(needs, needs)  # a few tuples serve all nodes: the collector has less to do
         self.saved = ()
-        array = self.forward(*[None if t is None else t._data for t in inputs])
+        array = self.forward(*arrays)
         if type(array) is not np.ndarray:  # NumPy turns 0-d results into scalars
             scalar, array = array, np.asarray(array)
             self.saved = tuple([array if a is scalar else a for a in self.saved])
-        output = _tensor_class(array)
-        if self.is_view and array.base is not None:
-            source = inputs[0]
-            if array.base is source._data or array.base is source._data.base:  # NumPy may have had to copy
-                output._version = source._version
-                output._version[1] = True
-        if True in needs:
-            self._record(inputs, output)
+        output = _new(_tensor_class)
+        output._data = array
+        output.grad = output._hooks = None
+        output._viewed = False
+        if self.is_view and array.base is not None and _owner(array) is _owner(arrays[0]):  # NumPy may have copied
+            output._viewed = inputs[0]._viewed = True
+        output._requires_grad = recorded = True in needs
+        if recorded:
+            output.node = self
+            self.order = _next_order()
+            self.scope = now.scope
+            self.shape = array.shape
+            self.hooks = self.retained = None
+            if self.saved:
+                # Which of its inputs, or its output, a saved array is: as long as it is saved, no other has its id.
+                self.origins = (*map(id, arrays), id(array))
         else:
+            output.node = None
             self.saved = ()
         if now.observers:
-            if True not in needs:
-                self.order, self.scope, self.edges = _next_order(), now.scope, (None,) * len(inputs)
+            if not recorded:
+                self.order, self.scope = _next_order(), now.scope
             for observer in now.observers:
                 observer.forward(self, inputs, output)
         return output
 
-    def _record(self, inputs, output):
-        self.order = _next_order()
-        self.scope = state.scope
-        self.edges = tuple([
-            (t if t.node is None else t.node) if need else None for t, need in zip(inputs, self.needs, strict=True)
-        ])  # fmt: skip
-        self.hooks = self.retained = None
-        self.shape = shape = output._data.shape
-        self.shapes = None
-        if self.broadcasts:
-            for t in inputs:
-                if t._data.shape != shape:
-                    self.shapes = tuple([t._data.shape for t in inputs])
-                    break
-        self.guards = tuple([_guard(array, inputs, output) for array in self.saved]) if self.saved else ()
-        output.node = self
-        output._requires_grad = True
+    __call__ = apply
 
     def backward_on_tape(self, dz):
         """`backward` on tensors, itself recorded, so that its result can be differentiated again.
@@ -173,8 +231,9 @@ class Function:
     def saved_tensors(self):
         """What `forward` saved, as tensors that stand on the tape where the saved arrays came from."""
         tensors = []
-        for array, guard in zip(self.saved, self.guards, strict=True):
-            source = None if guard is None else self if guard[0] < 0 else self.edges[guard[0]]
+        for array in self.saved:
+            place = self._origin(array)
+            source = None if place is None else self if place == len(self.edges) else self.edges[place]
             if isinstance(source, TensorBase):
                 tensors.append(source)
             elif array is None:
@@ -186,17 +245,21 @@ class Function:
                 tensors.append(tensor)
         return tuple(tensors)
 
+    def _origin(self, array):
+        """Which input a saved array is, counted from 0; the number of inputs for the output, None for neither."""
+        return None if array is None or id(array) not in self.origins else self.origins.index(id(array))
+
     def check_saved(self):
         """Raise if a tensor that this node saved has been changed in place since."""
-        if self.saved is _FREED or not self.saved:
+        if self.saved is _FREED:
             return
-        for guard in self.guards:
-            if guard is not None and guard[1][0] > self.order:
-                which = "output" if guard[0] < 0 else f"input {guard[0]}"
+        for array in self.saved:
+            place = self._origin(array)
+            if place is not None and _changes.of(array) > self.order:
+                which = "output" if place == len(self.edges) else f"input {place}"
                 raise RuntimeError(
                     f"a tensor that backward still needs was changed in place: the {which} of {self.label()}, of "
-                    f"shape {tuple(self.saved[self.guards.index(guard)].shape)}; "
-                    "change a clone() of it, or change it after backward()"
+                    f"shape {tuple(array.shape)}; change a clone() of it, or change it after backward()"
                 )
 
     def label(self):
@@ -208,12 +271,7 @@ class Function:
         return f"<{self.label()}>"
 
 
-def _guard(array, inputs, output):
-    """(which input, its version cell) of a saved array; -1 for the output, None for an array of the op's own."""
-    for index, t in enumerate(inputs):
-        if t is not None and t._data is array:
-            return index, t._version
-    return (-1, output._version) if array is output._data else None
+_NEEDS = {}
 
 
 # ---------------------------------------------------------------------------------------------- backward
@@ -229,59 +287,72 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     With `create_graph`, gradients are tensors from end to end and are recorded themselves.
     """
     retain_graph = retain_graph or create_graph
-    arrived = {}  # node or leaf -> [gradient so far, whether that array is ours alone]
+    arrived = {}  # node or leaf -> (gradient so far, whether that array is ours alone)
+    waiting = []  # heap of (-order, node) of the nodes that a gradient has arrived at: the youngest comes first
     retained = []  # intermediate tensors that want their gradient, with it
-    recorded, state.grad_enabled = state.grad_enabled, create_graph
+    now = thread.state
+    recorded, now.grad_enabled = now.grad_enabled, create_graph
+    observers = now.observers
+    keeps = create_graph or bool(observers)  # what an observer has been shown it may keep: no adding to that array
     captured = {} if targets is None else {t.node: None for t in targets if t.node is not None}
     for output, gradient in zip(outputs, gradients, strict=True):
-        _arrive(arrived, output if output.node is None else output.node, gradient, False)
-    nodes = _reachable([t.node for t in outputs if t.node is not None])
-    observers = state.observers
+        start = output.node or output
+        if start in arrived:
+            arrived[start] = _sum(arrived[start], gradient)
+        else:
+            arrived[start] = gradient, False
+            if start.order:
+                heappush(waiting, (-start.order, start))
     try:
         for observer in observers:
             observer.begin_backward(outputs, [_array(g) for g in gradients])
-        for node in nodes:
-            entry = arrived.pop(node, None)
-            if entry is None:
-                continue
-            dz = entry[0] if create_graph else np.asarray(entry[0])
+        while waiting:
+            node = heappop(waiting)[1]
+            dz = arrived.pop(node)[0]
+            if type(dz) is not np.ndarray and not create_graph:
+                dz = np.asarray(dz)
             if node.hooks is not None:
                 dz = _run_hooks(node.hooks, dz)
             if node.retained is not None:
                 retained.append((node.retained(), dz))
-            if node in captured:
+            if captured and node in captured:
                 captured[node] = dz
-            node.check_saved()
+            if node.order < _changes.latest:
+                node.check_saved()
             contributions = node.backward_on_tape(dz) if create_graph else node.backward(dz)
             if type(contributions) is not tuple:
                 contributions = (contributions,)
-            if node.shapes is not None:
-                contributions = tuple([
-                    None if need is False else sum_to_shape(c, shape)
-                    for c, shape, need in zip(contributions, node.shapes, node.needs, strict=True)
-                ])  # fmt: skip
+            edges, broadcasts = node.edges, node.broadcasts
+            if len(contributions) != len(edges):
+                raise RuntimeError(
+                    f"the backward of {node.label()} returned {len(contributions)} gradients for {len(edges)} inputs"
+                )
             if observers:
-                sent = tuple([
-                    None if c is None or edge is None else _array(c)
-                    for c, edge in zip(contributions, node.edges, strict=True)
-                ])  # fmt: skip
+                contributions = _unbroadcast(contributions, edges)
+                sent = tuple([None if c is None else _array(c) for c in contributions])
                 for observer in observers:
                     observer.backward(node, _array(dz), sent)
-            for edge, contribution in zip(node.edges, contributions, strict=True):
+            for edge, contribution in zip(edges, contributions):
                 if edge is None or contribution is None:
                     continue
-                # What an observer has been shown it may keep, so nothing is added to that array.
-                ours = not (create_graph or contribution is dz or contribution.base is not None or observers)
-                _arrive(arrived, edge, contribution, ours)
+                if broadcasts and contribution.shape != edge.shape:
+                    contribution = sum_to_shape(contribution, edge.shape)
+                if edge in arrived:
+                    arrived[edge] = _sum(arrived[edge], contribution)
+                else:
+                    ours = not (keeps or contribution is dz or type(contribution.base) is np.ndarray)
+                    arrived[edge] = contribution, ours
+                    if edge.order:
+                        heappush(waiting, (-edge.order, edge))
             if not retain_graph and node.saved:
-                node.saved, node.guards = _FREED, ()
+                node.saved = _FREED
     finally:
-        state.grad_enabled = recorded
+        now.grad_enabled = recorded
         for observer in observers:
             observer.end_backward()
-    for leaf, entry in arrived.items():
+    for leaf, (gradient, _) in arrived.items():
         if leaf._hooks:
-            entry[:] = _run_hooks(leaf._hooks, entry[0]), False
+            arrived[leaf] = _run_hooks(leaf._hooks, gradient), False
     for tensor, gradient in retained:
         if tensor is not None:
             _accumulate(tensor, gradient, False)
@@ -292,31 +363,21 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     return None
 
 
-def _reachable(roots):
-    """All nodes behind `roots`, the youngest first."""
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        for edge in stack.pop().edges:
-            if edge is not None and edge not in seen and isinstance(edge, Function):
-                seen.add(edge)
-                stack.append(edge)
-    return sorted(seen, key=_order_of, reverse=True)
+def _sum(entry, contribution):
+    """Add a contribution to a gradient: in place if the array is ours, else into a new one."""
+    total, ours = entry
+    if ours:
+        total += contribution
+        return total, True
+    return total + contribution, True
 
 
-def _order_of(node):
-    return node.order
-
-
-def _arrive(arrived, at, contribution, ours):
-    """Add a contribution to the gradient of a node or leaf: in place once the array is ours, else into a new one."""
-    entry = arrived.get(at)
-    if entry is None:
-        arrived[at] = [contribution, ours]
-    elif entry[1]:
-        entry[0] += contribution
-    else:
-        entry[:] = entry[0] + contribution, True
+def _unbroadcast(contributions, edges):
+    """The contributions, each summed to the shape of what it goes to; None where nothing goes."""
+    return tuple([
+        None if c is None or edge is None else c if c.shape == edge.shape else sum_to_shape(c, edge.shape)
+        for c, edge in zip(contributions, edges)
+    ])  # fmt: skip
 
 
 def _array(gradient):
@@ -386,106 +447,3 @@ class Adjoint(Function):
         return self.operation.forward(ddx)
 
     backward_on_tape = Function.linear_on_tape
-
-
-# ------------------------------------------------------------------------------- grad mode and observers
-
-
-class set_grad_enabled(contextlib.ContextDecorator):
-    """`with set_grad_enabled(flag):`, as a decorator, or as a plain call: record operations, or do not."""
-
-    def __init__(self, mode):
-        self.previous = state.grad_enabled
-        self.mode = state.grad_enabled = bool(mode)
-
-    def __enter__(self):
-        state.grad_enabled = self.mode
-        return self
-
-    def __exit__(self, *exception):
-        state.grad_enabled = self.previous
-
-    def __call__(self, function):  # as a decorator it is to set the mode in the function alone
-        state.grad_enabled = self.previous
-        return super().__call__(function)
-
-    def _recreate_cm(self):  # a decorated function reads the mode at each of its calls
-        return type(self)(self.mode)
-
-
-class _GradMode(contextlib.ContextDecorator):
-    """A grad mode to enter: the previous ones are stacked, so that one object may be entered again."""
-
-    mode = None
-
-    def __new__(cls, function=None):  # `@no_grad` is as good as `@no_grad()`
-        return super().__new__(cls) if function is None else cls()(function)
-
-    def __init__(self):
-        self._previous = []
-
-    def __enter__(self):
-        self._previous.append(state.grad_enabled)
-        state.grad_enabled = self.mode
-
-    def __exit__(self, *exception):
-        state.grad_enabled = self._previous.pop()
-
-    def _recreate_cm(self):
-        return type(self)()
-
-
-class no_grad(_GradMode):
-    """`with no_grad():` or `@no_grad()`: operations inside are not recorded, their results require no gradient."""
-
-    mode = False
-
-
-class enable_grad(_GradMode):
-    """`with enable_grad():` inside `no_grad`: record again."""
-
-    mode = True
-
-
-def is_grad_enabled():
-    """Whether operations are recorded now, in this thread."""
-    return state.grad_enabled
-
-
-class Observer:
-    """One who watches the tape. `with observe(observer):` switches it on; its methods must change no array.
-
-    `forward(node, inputs, output)`: an operation has run. `node.edges[i]` is the node that made input i, the
-        tensor itself if it is a leaf, None if no gradient flows to it (constant data, or inside `no_grad`).
-    `backward(node, gradient, contributions)`: `gradient` has arrived, whole, at the node's output;
-        `contributions[i]` leaves along `node.edges[i]`, already summed to the input's shape, before anyone adds
-        it to another; None where no gradient flows.
-    `begin_backward(outputs, gradients)` and `end_backward()` frame a pass.
-    """
-
-    def forward(self, node, inputs, output):
-        pass
-
-    def begin_backward(self, outputs, gradients):
-        pass
-
-    def backward(self, node, gradient, contributions):
-        pass
-
-    def end_backward(self):
-        pass
-
-
-@contextlib.contextmanager
-def observe(observer):
-    """Let `observer` watch what this thread does."""
-    state.observers = (*state.observers, observer)
-    try:
-        yield observer
-    finally:
-        state.observers = tuple(o for o in state.observers if o is not observer)
-
-
-def where():
-    """`"layers.3.conv1: "` while that layer runs, to begin an error message with; "" outside of any layer."""
-    return f"{state.scope}: " if state.scope else ""

@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 
 from . import nn
-from .engine import Observer, TensorBase, no_grad, observe, state
+from .engine import Observer, TensorBase, no_grad, observe, thread
 from .nn.parameter import without_memory
 from .summary_table import Field, LayerSummary, ModelSummary, as_tuple
 from .tensor import Tensor
@@ -152,7 +152,7 @@ class _Run(Observer):
         self.counted.update(own)
         self.rows.append(
             LayerSummary(
-                self.paths.get(module, state.scope), type(module).__name__, None if y is None else y.shape,
+                self.paths.get(module, thread.state.scope), type(module).__name__, None if y is None else y.shape,
                 sum(p.numel() for p in own), sum(p.numel() for p in own if p.requires_grad), macs,
                 sum(t.data.nbytes for t in _flat(output)), field,
             )

@@ -3,12 +3,10 @@
 Names, arguments and errors are PyTorch's. The array itself is `x.data`, a NumPy array, never a copy.
 """
 
-import sys
-
 import numpy as np
 
 from . import engine, ops
-from .engine import TensorBase
+from .engine import TensorBase, thread
 from .formatting import format_tensor
 
 float32 = np.dtype(np.float32)
@@ -60,8 +58,8 @@ class Tensor(TensorBase):
     def data(self, value):
         if isinstance(value, TensorBase):
             value = value._data
-        self._data = value if isinstance(value, np.ndarray) else np.asarray(value, self._data.dtype)
         self._changed_in_place()
+        self._data = value if isinstance(value, np.ndarray) else np.asarray(value, self._data.dtype)
 
     @property
     def requires_grad(self):
@@ -195,8 +193,7 @@ class Tensor(TensorBase):
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(len(self._data)))
 
-    def __hash__(self):
-        return id(self)
+    __hash__ = object.__hash__  # by identity, whatever `==` means
 
     def __deepcopy__(self, memo):
         if self.node is not None:
@@ -282,7 +279,7 @@ class Tensor(TensorBase):
     def detach(self):
         """The same numbers (shared), cut off from the tape."""
         result = Tensor(self._data)
-        result._version = self._version
+        result._viewed = self._viewed
         return result
 
     def detach_(self):
@@ -314,44 +311,27 @@ class Tensor(TensorBase):
 
     # ------------------------------------------------------------------------------ operators
 
-    def __add__(self, other):
-        return ops.add(self, other)
+    __add__, __sub__, __mul__, __truediv__ = ops.add, ops.sub, ops.mul, ops.div
+    __pow__, __mod__, __floordiv__ = ops.pow, ops.remainder, ops.floor_divide
+    __neg__, __abs__, __invert__, __getitem__ = ops.neg, ops.abs, ops.bitwise_not, ops.getitem
 
     def __radd__(self, other):
         return ops.add(other, self)
 
-    def __sub__(self, other):
-        return ops.sub(self, other)
-
     def __rsub__(self, other):
         return ops.sub(other, self)
-
-    def __mul__(self, other):
-        return ops.mul(self, other)
 
     def __rmul__(self, other):
         return ops.mul(other, self)
 
-    def __truediv__(self, other):
-        return ops.div(self, other)
-
     def __rtruediv__(self, other):
         return ops.div(other, self)
-
-    def __pow__(self, other):
-        return ops.pow(self, other)
 
     def __rpow__(self, other):
         return ops.pow(other, self)
 
-    def __mod__(self, other):
-        return ops.remainder(self, other)
-
     def __rmod__(self, other):
         return ops.remainder(other, self)
-
-    def __floordiv__(self, other):
-        return ops.floor_divide(self, other)
 
     def __rfloordiv__(self, other):
         return ops.floor_divide(other, self)
@@ -362,17 +342,8 @@ class Tensor(TensorBase):
     def __rmatmul__(self, other):
         return ops.matmul(_as_tensor(other), self)
 
-    def __neg__(self):
-        return ops.neg(self)
-
-    def __abs__(self):
-        return ops.abs(self)
-
     def __pos__(self):
         return self
-
-    def __invert__(self):
-        return ops.bitwise_not(self)
 
     def __and__(self, other):
         return ops.compare.compare(np.bitwise_and, self, other)
@@ -384,9 +355,6 @@ class Tensor(TensorBase):
         return ops.compare.compare(np.bitwise_xor, self, other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __getitem__(self, index):
-        return ops.getitem(self, index)
 
     def __eq__(self, other):
         return ops.compare.compare(np.equal, self, other)
@@ -410,7 +378,7 @@ class Tensor(TensorBase):
 
     def _become(self, result):
         """Take the numbers and the history of `result`: how `x += y` stays on the tape."""
-        if self.node is None and self._requires_grad and engine.state.grad_enabled:
+        if self.node is None and self._requires_grad and thread.state.grad_enabled:
             raise RuntimeError(
                 "a leaf tensor that requires grad cannot be changed in place while it is recorded; "
                 "do it inside `with no_grad():`"
@@ -419,7 +387,7 @@ class Tensor(TensorBase):
             raise RuntimeError(
                 f"the result of shape {result._data.shape} does not fit into this tensor of shape {self._data.shape}"
             )
-        if result._requires_grad and self._version[1] and sys.getrefcount(self._version) > 2:
+        if result._requires_grad and self._viewed and engine.is_shared(self):
             # Somebody else, a view or what backward has saved, still holds these numbers: the tape knows no way there.
             raise RuntimeError(
                 "a tensor that shares its numbers with a view (reshape, slice, …) cannot be changed in place "
@@ -442,7 +410,7 @@ class Tensor(TensorBase):
         source = self
         operands = (self, *arguments)
         saves = operation is not ops.add and operation is not ops.sub
-        if saves and engine.state.grad_enabled and any(getattr(a, "_requires_grad", False) for a in operands):
+        if saves and thread.state.grad_enabled and any(getattr(a, "_requires_grad", False) for a in operands):
             source = Tensor(self._data.copy())
             source.node, source._requires_grad = self.node, self._requires_grad
         result = operation(source, *arguments, **keywords)
@@ -489,7 +457,7 @@ class Tensor(TensorBase):
         return self.fill_(0)
 
     def __setitem__(self, index, value):
-        if engine.state.grad_enabled and (self._requires_grad or getattr(value, "_requires_grad", False)):
+        if thread.state.grad_enabled and (self._requires_grad or getattr(value, "_requires_grad", False)):
             self._become(ops.index_put(self, index, value))
             return
         if not self._data.flags.writeable:

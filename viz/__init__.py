@@ -11,14 +11,17 @@ first plot is drawn. The parts: `viz.graph` (record → model → layout → ren
 numbers), `viz.theory` (predictions).
 """
 
-from . import page, theory
+from . import page, plots, theory
+from .explain import Explanation, explain
 from .files import save_figure
-from .graph import GradientFlow, Layer, Recording, compare_scale, gradient_flow, record
+from .graph import GradientFlow, Layer, PathSpectrum, Recording, compare_scale, gradient_flow, path_spectrum, record
+from .lesion import Lesions, delete_blocks, lesion_study
 from .plots import gradient_heat, summary_sheet, training_curves
 from .plots import layer_profile as _layer_profile
 
-__all__ = ["GradientFlow", "Layer", "Recording", "compare_scale", "gradient_flow", "gradient_heat", "layer_profile",
-           "page", "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
+__all__ = ["Explanation", "GradientFlow", "Layer", "Lesions", "PathSpectrum", "Recording", "compare_scale",
+           "delete_blocks", "explain", "gradient_flow", "gradient_heat", "layer_profile", "lesion_study", "page",
+           "path_spectrum", "plots", "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
 
 
 def layer_profile(nets, *, theory=None, relative=True, step=-1, title=None):

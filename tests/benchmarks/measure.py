@@ -1,5 +1,6 @@
 """Timing two or more sides of one workload against each other."""
 
+import gc
 import statistics
 import time
 
@@ -24,6 +25,8 @@ def interleaved(sides, seconds, warm_up=3):
         begin = time.perf_counter()
         step()
         counts[name] = max(1, round(0.02 / (time.perf_counter() - begin)))
+    gc.collect()
+    gc.freeze()  # else Python's collector walks all the objects of both libraries again and again
     times = {name: [] for name in sides}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times["ours"]) < 5:

@@ -40,6 +40,10 @@ CASES = {
     "depthwise_multiplier": ((2, 4, 9, 9), 12, (3, 3), (1, 1), ONE, (1, 1), 4),
     "grouped": ((3, 12, 9, 10), 20, (3, 3), (1, 1), ONE, (1, 1), 4),
     "grouped_stride_2": ((2, 8, 9, 10), 4, (3, 3), (2, 2), ONE, (2, 2), 2),
+    "depthwise_multiplier_stride_2": ((2, 4, 11, 9), 12, (3, 2), (2, 2), ONE, (1, 1), 4),
+    "depthwise_bands": ((1, 2, 300, 290), 2, (3, 3), (1, 1), ONE, (1, 1), 2),
+    "depthwise_bands_stride_2": ((1, 2, 301, 290), 2, (3, 3), (2, 2), ONE, (1, 1), 2),
+    "bands_of_rows_stride_2": ((1, 64, 71, 70), 9, (3, 3), (2, 2), ONE, (1, 1), 1),
     "bands_of_rows": ((1, 64, 70, 40), 9, (3, 3), (1, 1), ONE, (1, 1), 1),
 }
 SMALL = ["lenet_2", "resnet_down", "dilation_3_stride_2", "same_even", "depthwise", "grouped_stride_2"]

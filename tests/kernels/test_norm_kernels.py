@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_course.kernels import norm
+from tinygrad_course.kernels import group_norm, norm
 
 TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
 EPS = 1e-5
@@ -125,3 +125,49 @@ def test_empty(shape):
     dx, dweight, dbias = norm.batch_norm_backward(x, x, weight, mean, inverse_std)
     assert dx.shape == shape and not dweight.any() and not dbias.any()
     assert norm.normalize_with(x, weight, None, weight, weight).shape == shape
+
+
+GROUPED = [(1, 1, 7, 1), (5, 1, 33, 1), (40, 1, 768, 1), (3, 4, 2, 9), (2, 1, 6, 16), (17, 8, 1, 49), (33, 2, 35, 17),
+           (2, 70, 1, 4)]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ["both", "weight", "bias", "none"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", GROUPED, ids=str)
+def test_group_norm(shape, dtype, given):
+    random = np.random.default_rng(0)
+    x, dy = (3 + random.standard_normal(shape)).astype(dtype), random.standard_normal(shape).astype(dtype)
+    weight, bias = random.standard_normal((2, *shape[1:3])).astype(dtype)
+    w, b = (weight.astype("float64"), bias.astype("float64"))
+    if given in ("bias", "none"):
+        weight, w = None, np.ones(shape[1:3])
+    if given in ("weight", "none"):
+        bias, b = None, np.zeros(shape[1:3])
+    exact, g = x.astype("float64"), dy.astype("float64")
+    mean, variance = exact.mean((2, 3)), exact.var((2, 3))
+    inverse = 1 / np.sqrt(variance + EPS)
+    x_hat = (exact - mean[..., None, None]) * inverse[..., None, None]
+
+    y, *statistics = group_norm.group_norm_forward(x, weight, bias, EPS)
+    for actual, expected in zip(statistics, (mean, variance, inverse), strict=True):
+        _close(actual, expected, dtype)
+    _close(y, x_hat * w[..., None] + b[..., None], dtype)
+    dx, dweight, dbias = results = group_norm.group_norm_backward(dy, x, weight, statistics[0], statistics[2])
+    gw = g * w[..., None]
+    means = gw.mean((2, 3), keepdims=True), (gw * x_hat).mean((2, 3), keepdims=True)
+    _close(dx, (gw - means[0] - x_hat * means[1]) * inverse[..., None, None], dtype, 3)
+    _close(dweight, (g * x_hat).sum((0, 3)), dtype)
+    _close(dbias, g.sum((0, 3)), dtype)
+    again = group_norm.group_norm_backward(dy, x, weight, statistics[0], statistics[2])
+    assert [a.tobytes() for a in again] == [a.tobytes() for a in results]
+
+
+@pytest.mark.parametrize("shape", [(40, 1, 500, 1), (8, 4, 2, 300)], ids=str)
+def test_group_norm_far_from_zero_and_with_nan(shape):
+    x = (1e4 + np.random.default_rng(0).standard_normal(shape)).astype("float32")
+    x[1, 0, 0, 0], x[2, 0, 1, 0] = np.nan, np.inf
+    y, mean, variance, _ = group_norm.group_norm_forward(x, None, None, EPS)
+    exact = x[3:].astype("float64")
+    np.testing.assert_allclose(variance[3:], exact.var((2, 3)), rtol=1e-6)
+    assert np.abs(y[3:].astype("float64").mean((2, 3))).max() < 1e-5
+    assert np.isnan(y[1:3, 0]).all() and np.isfinite(y[3:]).all() and np.isfinite(y[0]).all()

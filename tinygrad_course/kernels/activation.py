@@ -1,187 +1,224 @@
-"""Activations, element by element: relu, tanh, sigmoid, and the vectorizable `exp` they and the losses need.
+"""Activations, element by element: one loop forward, one backward.
 
-Each backward takes y, not x: relu', tanh' and sigmoid' are functions of the output alone, so that x need not
-be kept. Small arrays take a serial loop (or NumPy), for waking the threads costs more than they save.
+`@elementwise` makes of a loop over flat arrays, whose last one is the result, the function that callers see: it
+takes arrays of any one shape, and Python's numbers, and returns the result. Where the derivative is a function of
+the output alone, backward takes y, so that x need not be kept. Every one of these passes NaN on.
 """
+
+import functools
+import math
 
 import numpy as np
 
-from .jit import inner, kernel, prange
+from . import elementary
+from .buffers import empty_like
+from .jit import kernel, prange
 
 SERIAL_BELOW = 65_000  # elements; here a serial loop takes about as long as waking the threads
-
-LOG2_E = 1.4426950408889634
-LN2_HIGH_32, LN2_LOW_32 = 0.693359375, -2.12194440054690583e-4  # ln 2 in two parts: n · HIGH is exact
-LN2_HIGH_64, LN2_LOW_64 = 0.693147180369123816490, 1.90821492927058770002e-10
+INVERSE_ROOT_2, DENSITY_AT_0 = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
+TANH_RATE, TANH_CUBE = math.sqrt(2 / math.pi), 0.044715  # of gelu's approximation
 
 
-# exp(x) = 2ⁿ · exp(r), n = round(x / ln 2), |r| ≤ ln 2 / 2, exp(r) a polynomial. Numba's own np.exp calls the
-# C library for each number, which nothing can vectorize. In `r = x - n · HIGH - m · LOW`, m is n by another
-# way: seeing n twice, the compiler (allowed to reorder sums) would merge HIGH + LOW and lose r's last digits.
-# 2ⁿ is added to the exponent's bits; a result in the subnormal tail is made 2²⁴ (2⁵⁴) times too large first.
+def elementwise(loop=None, *, serial_below=SERIAL_BELOW // 4):
+    """loop(x, …, number, …, y) as a function (x, …, number, …) -> y, a new array like x.
+
+    Arrays are C-contiguous, of one shape and dtype. `serial_below`: with fewer elements one thread does it.
+    """
+    if loop is None:
+        return functools.partial(elementwise, serial_below=serial_below)
+    compiled = kernel(loop, parallel=True)
+
+    @functools.wraps(loop)
+    def function(x, *others):
+        y = empty_like(x)
+        run = compiled.serial if x.size < serial_below else compiled
+        real = x.dtype.type
+        others = [other.reshape(-1) if isinstance(other, np.ndarray) else real(other) for other in others]
+        run(x.reshape(-1), *others, y.reshape(-1))
+        return y
+
+    del function.__wrapped__  # its signature is another one
+    return function
 
 
-@inner
-def _exp32(x):
-    bounded = min(max(x, np.float32(-104.0)), np.float32(89.0))
-    rounded = np.rint(bounded * np.float32(LOG2_E))
-    n = np.int32(rounded)
-    r = bounded - rounded * np.float32(LN2_HIGH_32) - np.float32(n) * np.float32(LN2_LOW_32)
-    p = np.float32(1.9875691500e-4)
-    p = p * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
-    p = p * r * r + r + np.float32(1.0)
-    tail = n < -100
-    bits = np.float32(p).view(np.int32) + ((n + np.int32(24) if tail else n) << 23)
-    y = np.int32(bits).view(np.float32) * (np.float32(2**-24) if tail else np.float32(1.0))
-    return x if x != x else (np.float32(np.inf) if x > np.float32(88.72283) else y)
-
-
-@inner
-def _exp64(x):
-    bounded = min(max(x, -746.0), 710.0)
-    rounded = np.rint(bounded * LOG2_E)
-    n = np.int32(rounded)
-    r = bounded - rounded * LN2_HIGH_64 - np.float64(n) * LN2_LOW_64
-    p = 1 / 6227020800.0  # Taylor's series to r¹³ / 13!, whose rest is below 5e-18
-    p = p * r + 1 / 479001600.0
-    p = p * r + 1 / 39916800.0
-    p = p * r + 1 / 3628800.0
-    p = p * r + 1 / 362880.0
-    p = p * r + 1 / 40320.0
-    p = p * r + 1 / 5040.0
-    p = p * r + 1 / 720.0
-    p = p * r + 1 / 120.0
-    p = p * r + 1 / 24.0
-    p = p * r + 1 / 6.0
-    p = p * r + 0.5
-    p = p * r * r + r + 1.0
-    tail = n < -1000
-    bits = np.float64(p).view(np.int64) + (np.int64(n + np.int32(54) if tail else n) << 52)
-    y = np.int64(bits).view(np.float64) * (2.0**-54 if tail else 1.0)
-    return x if x != x else (np.inf if x > 709.782712893384 else y)
-
-
-@inner
-def exp(x):
-    """eˣ in x's own type, within 2 ulp, in operations that LLVM vectorizes."""
-    real = type(x)
-    if real(1) + real(1e-10) == real(1):  # float32; known when compiling, so only one of the two is left
-        return real(_exp32(np.float32(x)))
-    return real(_exp64(np.float64(x)))
-
-
-@inner
-def _sigmoid(x):
-    one = type(x)(1)
-    return one / (one + exp(-x))
+cheap = elementwise(serial_below=SERIAL_BELOW)  # a loop that does no more than move its numbers
 
 
 def relu(x):
-    """y = max(x, 0), NaN stays NaN; any shape."""
-    if x.size < SERIAL_BELOW:
-        return np.maximum(x, 0)
-    y = np.empty_like(x)
-    _relu_parallel(x.reshape(-1), y.reshape(-1))
-    return y
+    """y = max(x, 0)."""
+    return np.maximum(x, 0) if x.size < SERIAL_BELOW else _relu(x)
 
 
-@kernel(parallel=True)
-def _relu_parallel(x, y):
+@cheap
+def _relu(x, y):
     zero = x.dtype.type(0)
     for i in prange(x.size):
         y[i] = zero if x[i] <= zero else x[i]
 
 
-def relu_backward(dy, y):
-    """dx = dy where y > 0, else 0, so relu'(0) = 0; dy passes where y is NaN, as in PyTorch. Any shape."""
-    dx = np.empty_like(dy)
-    loop = _relu_backward if dy.size < SERIAL_BELOW else _relu_backward_parallel
-    loop(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
-    return dx
-
-
-@kernel
-def _relu_backward(dy, y, dx):
-    zero = dy.dtype.type(0)
-    for i in range(dy.size):
-        dx[i] = zero if y[i] <= zero else dy[i]
-
-
-@kernel(parallel=True)
-def _relu_backward_parallel(dy, y, dx):
+@cheap
+def relu_backward(dy, y, dx):
+    """dx = dy where y > 0, else 0, so relu'(0) = 0; dy passes where y is NaN, as in PyTorch."""
     zero = dy.dtype.type(0)
     for i in prange(dy.size):
         dx[i] = zero if y[i] <= zero else dy[i]
+
+
+@cheap
+def hardtanh(x, low, high, y):
+    """y = min(max(x, low), high)."""
+    for i in prange(x.size):
+        y[i] = low if x[i] <= low else (high if x[i] >= high else x[i])
+
+
+@cheap
+def hardtanh_backward(dy, x, low, high, dx):
+    """dx = 0 where x ≤ low or x ≥ high, else dy."""
+    zero = dy.dtype.type(0)
+    for i in prange(dy.size):
+        dx[i] = zero if (x[i] <= low) | (x[i] >= high) else dy[i]
+
+
+@cheap
+def leaky_relu(x, slope, y):
+    """y = x where x > 0, else slope · x."""
+    zero = x.dtype.type(0)
+    for i in prange(x.size):
+        y[i] = x[i] if x[i] > zero else slope * x[i]
+
+
+@cheap
+def leaky_relu_backward(dy, x, slope, dx):
+    """dx = dy where x > 0, else slope · dy."""
+    zero = dy.dtype.type(0)
+    for i in prange(dy.size):
+        dx[i] = dy[i] if x[i] > zero else slope * dy[i]
 
 
 def tanh(x):
-    """y = tanh(x), any shape. NumPy's own loop is vectorized: our polynomial on two threads is no faster."""
-    return np.tanh(x)
+    """y = tanh x. Few numbers, and those of float64, take NumPy's own loop, which is vectorized."""
+    return np.tanh(x) if x.size < SERIAL_BELOW or x.itemsize > 4 else _tanh(x)
 
 
-def tanh_backward(dy, y):
-    """dx = dy · (1 − y²), any shape."""
-    dx = np.empty_like(dy)
-    loop = _tanh_backward if dy.size < SERIAL_BELOW else _tanh_backward_parallel
-    loop(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
-    return dx
-
-
-@kernel
-def _tanh_backward(dy, y, dx):
-    one = dy.dtype.type(1)
-    for i in range(dy.size):
-        dx[i] = dy[i] * (one - y[i] * y[i])
-
-
-@kernel(parallel=True)
-def _tanh_backward_parallel(dy, y, dx):
-    one = dy.dtype.type(1)
-    for i in prange(dy.size):
-        dx[i] = dy[i] * (one - y[i] * y[i])
-
-
-def sigmoid(x):
-    """y = 1 / (1 + e⁻ˣ), any shape; e⁻ˣ overflows to inf without a warning, which gives the right 0."""
-    y = np.empty_like(x)
-    loop = _sigmoid_serial if x.size < SERIAL_BELOW // 4 else _sigmoid_parallel
-    loop(x.reshape(-1), y.reshape(-1))
-    return y
-
-
-@kernel
-def _sigmoid_serial(x, y):
-    for i in range(x.size):
-        y[i] = _sigmoid(x[i])
-
-
-@kernel(parallel=True)
-def _sigmoid_parallel(x, y):
+@elementwise
+def _tanh(x, y):
     for i in prange(x.size):
-        y[i] = _sigmoid(x[i])
+        y[i] = elementary.tanh(x[i])
 
 
-def sigmoid_backward(dy, y):
-    """dx = dy · y · (1 − y), any shape."""
-    dx = np.empty_like(dy)
-    loop = _sigmoid_backward if dy.size < SERIAL_BELOW else _sigmoid_backward_parallel
-    loop(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
-    return dx
-
-
-@kernel
-def _sigmoid_backward(dy, y, dx):
+@cheap
+def tanh_backward(dy, y, dx):
+    """dx = dy · (1 − y²)."""
     one = dy.dtype.type(1)
-    for i in range(dy.size):
-        dx[i] = dy[i] * (y[i] * (one - y[i]))
+    for i in prange(dy.size):
+        dx[i] = dy[i] * (one - y[i] * y[i])
 
 
-@kernel(parallel=True)
-def _sigmoid_backward_parallel(dy, y, dx):
+@elementwise
+def sigmoid(x, y):
+    """y = 1 / (1 + e⁻ˣ)."""
+    for i in prange(x.size):
+        y[i] = elementary.sigmoid(x[i])
+
+
+@cheap
+def sigmoid_backward(dy, y, dx):
+    """dx = dy · y · (1 − y)."""
     one = dy.dtype.type(1)
     for i in prange(dy.size):
         dx[i] = dy[i] * (y[i] * (one - y[i]))
+
+
+@elementwise
+def silu(x, beta, y):
+    """y = x · σ(βx)."""
+    for i in prange(x.size):
+        y[i] = x[i] * elementary.sigmoid(beta * x[i])
+
+
+@elementwise
+def silu_backward(dy, x, beta, dx):
+    """dx = dy · s · (1 + βx (1 − s)), s = σ(βx)."""
+    one = dy.dtype.type(1)
+    for i in prange(dy.size):
+        s = elementary.sigmoid(beta * x[i])
+        dx[i] = dy[i] * (s * (one + beta * x[i] * (one - s)))
+
+
+@elementwise
+def elu(x, alpha, scale, rate, y):
+    """y = scale · x where x > 0, else scale · alpha · (e^(rate · x) − 1)."""
+    zero = x.dtype.type(0)
+    for i in prange(x.size):
+        y[i] = scale * x[i] if x[i] > zero else alpha * scale * elementary.expm1(rate * x[i])
+
+
+@elementwise
+def elu_backward(dy, x, alpha, scale, rate, dx):
+    """dx = dy · scale · alpha · rate · e^(rate · x) where x ≤ 0, else dy · scale."""
+    zero = dy.dtype.type(0)
+    for i in prange(dy.size):
+        dx[i] = dy[i] * (alpha * scale * rate * elementary.exp(rate * x[i]) if x[i] <= zero else scale)
+
+
+@elementwise
+def softplus(x, beta, threshold, y):
+    """y = ln(1 + e^βx) / β, and x where βx > threshold."""
+    zero = x.dtype.type(0)
+    for i in prange(x.size):
+        t = beta * x[i]
+        positive = zero if t <= zero else t
+        y[i] = x[i] if t > threshold else (positive + elementary.log1p_of_unit(elementary.exp(-abs(t)))) / beta
+
+
+@elementwise
+def softplus_backward(dy, x, beta, threshold, dx):
+    """dx = dy · σ(βx), and dy where βx > threshold."""
+    for i in prange(dy.size):
+        t = beta * x[i]
+        dx[i] = dy[i] if t > threshold else dy[i] * elementary.sigmoid(t)
+
+
+@elementwise
+def gelu(x, y):
+    """y = x Φ(x), Φ(x) = (1 + erf(x/√2)) / 2."""
+    half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(INVERSE_ROOT_2)
+    for i in prange(x.size):
+        y[i] = half * x[i] * (one + elementary.erf(x[i] * root))
+
+
+@elementwise
+def gelu_backward(dy, x, dx):
+    """dx = dy · (Φ(x) + x φ(x)), φ(x) = e^(−x²/2) / √2π."""
+    half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(INVERSE_ROOT_2)
+    density = x.dtype.type(DENSITY_AT_0)
+    for i in prange(dy.size):
+        below = half * (one + elementary.erf(x[i] * root))
+        dx[i] = dy[i] * (below + x[i] * (density * elementary.exp(-half * (x[i] * x[i]))))
+
+
+@elementwise
+def tanh_gelu(x, y):
+    """y = x (1 + t) / 2, t = tanh(√(2/π) (x + 0.044715 x³))."""
+    half, one, rate, cube = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(TANH_RATE), x.dtype.type(TANH_CUBE)
+    for i in prange(x.size):
+        t = elementary.tanh(rate * (x[i] + cube * (x[i] * x[i] * x[i])))
+        y[i] = half * x[i] * (one + t)
+
+
+@elementwise
+def tanh_gelu_backward(dy, x, dx):
+    """dx = dy · ((1 + t) / 2 + x (1 − t²) / 2 · √(2/π) (1 + 3 · 0.044715 x²))."""
+    half, one, rate, cube = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(TANH_RATE), x.dtype.type(3 * TANH_CUBE)
+    for i in prange(dy.size):
+        square = x[i] * x[i]
+        t = elementary.tanh(rate * (x[i] + x.dtype.type(TANH_CUBE) * (square * x[i])))
+        slope = rate * (one + cube * square)
+        dx[i] = dy[i] * (half * (one + t) + half * x[i] * (one - t * t) * slope)
+
+
+@elementwise
+def erf(x, y):
+    """y = erf x."""
+    for i in prange(x.size):
+        y[i] = elementary.erf(x[i])

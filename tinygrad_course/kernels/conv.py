@@ -4,12 +4,13 @@
     input gradient  dxp[n, c, ...] += sum_o w[o, c, u, v] dy[n, o, i, j]   at row i s + u d, column j s + v d
     weight gradient dw[o, c, u, v]  = sum_{n,i,j} dy[n, o, i, j] xp[n, c, i s + u d, j s + v d]
 
-xp is x with zeros around it, s the stride, d the dilation. All three copy ("pack") a sample once, padding
-included, into a buffer in which a tap is a constant shift (`conv_plan.py` draws it); then a convolution is
+xp is x with zeros around it, s the stride, d the dilation. A sample is copied ("packed") once, padding included,
+into a buffer in which each tap is a constant shift (`conv_plan.py`); then all three are one loop (`accumulate`)
+over tiles of registers (`tile.py`), with lanes of channels:
 
-    acc[o, p : p+L] += w[o, tap] * packed[p + shift[tap] : +L]       a loop over taps, acc a tile of registers
+    forward, input gradient    computed[pixel, channels] += packed[places[pixel] + shifts[tap]] * w[tap, channels]
+    weight gradient            dw[tap, channels]         += packed[shifts[tap] + places[pixel]] * dy[pixel, channels]
 
-and runs of pixels simply run on over the ends of rows; the few results between two rows are not copied out.
 Threads own samples, or bands of rows of a sample; for the weight gradient each sums its own share, and the
 shares are added in order, so that the same number of threads gives the same bits.
 
@@ -22,183 +23,186 @@ import threading
 
 import numpy as np
 
-from tinygrad_course.kernels import conv_plan
-from tinygrad_course.kernels.conv_pack import pack, pack_weights, unpack
-from tinygrad_course.kernels.conv_plan import SLACK, Job, Packing, Tables, ceil_div
+from tinygrad_course.kernels import conv_depthwise, conv_plan, conv_pointwise
+from tinygrad_course.kernels.buffers import empty
+from tinygrad_course.kernels.conv_by_taps import weight_grad_by_taps
+from tinygrad_course.kernels.conv_pack import pack, pack_panel, pack_weights, unpack, unpack_panel
+from tinygrad_course.kernels.conv_plan import Job, Packing, Tables, ceil_div
 from tinygrad_course.kernels.jit import inner, kernel, num_threads, prange
 from tinygrad_course.kernels.tile import (
-    DOTS_ROWS,
-    DOTS_SLOT,
-    DOTS_VECTORS,
-    OUTER_ROWS,
-    OUTER_VECTORS,
-    dots,
+    ROWS,
+    VECTOR_BYTES,
+    VECTORS,
+    at,
+    gather,
     lanes,
+    like,
     outer,
-    reduce_add,
     store,
     zeros,
 )
 
-THIN_VECTORS = 8  # of a tile with one row
+CHUNK = 16384 // (VECTORS * VECTOR_BYTES)  # steps whose part of a panel stays in the first-level cache: 16 KB
+
+
+@inner
+def accumulate(width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to):
+    """The loop of all three: for i below `count`, and as many more as fill the last tile, with k = first ... last,
+
+    out[to + i width : +width] = bias + sum_k x[origin + places[place + i] + steps[k]] * panel[panel_at + k' width :]
+
+    with k' = k - first and bias = panel[bias_at : +width], or, for bias_at < 0, what `out` has been.
+    """
+    if width == lanes(x):
+        narrow = zeros(x, ROWS, 1)
+        accumulate_tiles(
+            narrow, width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to
+        )
+    else:
+        wide = zeros(x, ROWS, VECTORS)
+        accumulate_tiles(
+            wide, width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to
+        )
+
+
+@inner
+def accumulate_tiles(
+    tile, width, x, origin, places, place, count, steps, first, last, panel, panel_at, bias_at, out, to
+):
+    """`accumulate` for tiles of this shape."""
+    begin = first
+    while begin < last or bias_at >= 0:
+        end = min(begin + CHUNK, last)
+        for i in range(0, count, ROWS):
+            acc, row = like(tile, panel, bias_at), panel_at
+            pixels = gather(tile, places, place + i)
+            for k in range(begin, end):
+                acc = outer(acc, x, pixels, origin + at(steps, k), panel, row)
+                row += width
+            store(acc, out, to + i * width, bias_at < 0)
+        begin, bias_at = end, -1
+        panel_at += CHUNK * width
+
 
 # ------------------------------------------------------------------------- forward, and gradient of the input
 
 
 @inner
-def all_taps(acc, rows, weights, at, packed, pixel, shifts, first, last):
-    """The inner loop: a tile of channels x pixels, summed over its taps."""
-    for tap in range(first, last):
-        acc = outer(acc, weights, at, packed, pixel + shifts[tap])
-        at += rows
-    return acc
-
-
-@inner
-def correlate_pixels(rows, weights, at, packed, pixels, shifts, first, last, out, step):
-    """out[r * step + p] for `rows` channels (OUTER_ROWS or 1), all pixels p, in tiles as wide as is left."""
-    pixel = 0
-    while pixel < pixels:
-        left = pixels - pixel
-        if rows == 1:
-            thin = zeros(packed, 1, THIN_VECTORS)
-            thin = all_taps(thin, 1, weights, at, packed, pixel, shifts, first, last)
-            store(thin, out, pixel, step)
-            pixel += THIN_VECTORS * lanes(packed)
-        elif left > 2 * lanes(packed):
-            full = zeros(packed, OUTER_ROWS, OUTER_VECTORS)
-            full = all_taps(full, OUTER_ROWS, weights, at, packed, pixel, shifts, first, last)
-            store(full, out, pixel, step)
-            pixel += OUTER_VECTORS * lanes(packed)
-        elif left > lanes(packed):
-            pair = zeros(packed, OUTER_ROWS, 2)
-            pair = all_taps(pair, OUTER_ROWS, weights, at, packed, pixel, shifts, first, last)
-            store(pair, out, pixel, step)
-            pixel += 2 * lanes(packed)
-        else:
-            single = zeros(packed, OUTER_ROWS, 1)
-            single = all_taps(single, OUTER_ROWS, weights, at, packed, pixel, shifts, first, last)
-            store(single, out, pixel, step)
-            pixel += lanes(packed)
-
-
-@inner
-def correlate_bands(begin, end, image, weights, bias, packing, job, tables, y, scratch):
-    """One thread's work: bands [begin, end) of all samples' bands."""
-    packed, computed = scratch[: packing.numbers + SLACK], scratch[packing.numbers + SLACK :]
-    for i in range(packing.numbers, packing.numbers + SLACK):
-        packed[i] = 0
-    pixels = (job.band - 1) * packing.row_stride + job.columns
-    step = job.band * packing.row_stride + SLACK
-    for unit in range(begin, end):
-        n, top = unit // job.bands, unit % job.bands * job.band
+def correlate_units(begin, end, image, panel, packing, job, tables, y, scratch):
+    """One thread's work: units [begin, end) of all samples'."""
+    width = job.vectors * lanes(y)
+    room = tables.places.shape[0] * width  # for computed pixels, and their transpose
+    computed, transposed, packed = scratch[:room], scratch[room : 2 * room], scratch[2 * room :]
+    if packing.direct:
+        packed = image.reshape(-1)
+    else:
+        packed[:] = 0
+    for unit in range(begin, end, job.together):
+        units = min(job.together, end - unit)
+        n, top = unit // job.bands, unit % job.bands
         for group in range(job.groups):
-            pack(image, n, group * packing.channels, top, packing, tables.phases, packed, 0)
+            origin = 0
+            if packing.direct:
+                origin = n * packing.numbers + group * packing.channels * packing.plane
+                origin += top * packing.band_rows * packing.row_stride
+            else:
+                pack(image, unit, units, group * packing.channels, packing, job, packed)
             for k in range(tables.passes.shape[0]):
-                first, last = tables.passes[k, 0], tables.passes[k, 1]
-                for block in range(job.blocks):
-                    at = ((group * job.taps + first) * job.blocks + block * (last - first)) * job.rows
-                    correlate_pixels(
-                        job.rows, weights, at, packed, pixels, tables.shifts, first, last, computed, step
-                    )
-                    row, column, channel = tables.passes[k, 2], tables.passes[k, 3], block * job.rows
+                first, last, first_place, rows, columns, _, _ = tables.passes[k]
+                pixels = units * min(job.band, rows - top * job.band) * columns
+                for block in range(job.blocks if pixels > 0 else 0):
+                    channel = group * job.channels + block * width
+                    panel_at = ((group * job.taps + first) * job.blocks + block * (last - first)) * width
+                    bias_at = ((job.groups * job.taps + group) * job.blocks + block) * width
+                    accumulate(
+                        width, packed, origin, tables.places, first_place, pixels, tables.shifts, first, last,
+                        panel, panel_at, bias_at, computed, 0,
+                    )  # fmt: skip
+                    channels = min(width, job.channels - block * width)
                     unpack(
-                        computed, step, bias, packing.row_stride, job, row, column, n, top,
-                        group * job.channels + channel, min(job.rows, job.channels - channel), y,
+                        computed, width, unit, units, pixels // units, tables.passes[k], channel, channels,
+                        job, y, transposed,
                     )  # fmt: skip
 
 
 @kernel(parallel=True)
-def correlate(image, w, weights, bias, packing, job, tables, y, scratch):
-    """y = bias + `image` correlated with w. Working room: `weights`, and a row of `scratch` a thread."""
+def correlate(image, w, panel, bias, packing, job, tables, y, scratch):
+    """y = bias + `image` correlated with w. Working room: `panel`, and a row of `scratch` a thread."""
     packing, job, tables = Packing(*packing), Job(*job), Tables(*tables)  # Numba takes plain tuples in faster
-    pack_weights(w, job, tables, weights)
-    threads, bands = scratch.shape[0], image.shape[0] * job.bands
+    width = job.vectors * lanes(y)
+    for index in prange(job.groups * job.blocks):
+        group, block = index // job.blocks, index % job.blocks
+        for k in range(tables.passes.shape[0]):
+            first, last = tables.passes[k, 0], tables.passes[k, 1]
+            panel_at = ((group * job.taps + first) * job.blocks + block * (last - first)) * width
+            pack_weights(w, group, k, block, width, job, tables, panel, panel_at)
+        bias_at = (job.groups * job.taps * job.blocks + index) * width
+        for c in range(width):
+            real = block * width + c < job.channels
+            panel[bias_at + c] = bias[group * job.channels + block * width + c] if real else 0
+    threads, units = scratch.shape[0], image.shape[0] * job.bands
     for thread in prange(threads):
-        begin, end = thread * bands // threads, (thread + 1) * bands // threads
-        correlate_bands(begin, end, image, weights, bias, packing, job, tables, y, scratch[thread])
+        begin, end = thread * units // threads, (thread + 1) * units // threads
+        correlate_units(begin, end, image, panel, packing, job, tables, y, scratch[thread])
 
 
 # ------------------------------------------------------------------------------------- gradient of the weight
 
 
 @inner
-def all_pixels(acc, packed_dy, dy_at, plane, dy_unit, packed, unit, shifts, first, units):
-    """The inner loop: a tile of channels x taps, summed lane by lane over the pixels of `units` bands."""
-    for k in range(units):
-        for pixel in range(0, plane, lanes(packed)):
-            acc = dots(
-                acc, packed_dy, dy_at + k * dy_unit + pixel, plane, packed, k * unit + pixel, shifts, first
-            )
-    return acc
-
-
-@inner
-def weight_gradient_bands(
-    begin, end, dy, x, packing, phases, dy_packing, dy_phases, job, shifts, together, share, scratch
-):
-    """One thread's share of dw, tile by tile, from bands [begin, end) of all samples' bands."""
-    unit, plane = packing.numbers, dy_packing.plane
-    dy_unit = job.blocks * job.rows * plane
-    room = together * dy_unit + SLACK
-    packed_dy, packed = scratch[:room], scratch[room:]
-    for start in range(begin, end, together):
-        units = min(together, end - start)
+def weight_gradient_units(begin, end, dy, x, packing, job, tables, share, scratch):
+    """One thread's share of dw, from units [begin, end) of all samples'."""
+    packed, panel = scratch[: job.together * packing.numbers], scratch[job.together * packing.numbers :]
+    if packing.direct:
+        packed, panel = x.reshape(-1), scratch
+    else:
+        packed[:] = 0
+    share[:] = 0
+    width = job.vectors * lanes(x)
+    flat_dy = dy.reshape(-1)
+    area, columns = dy.shape[2] * dy.shape[3], dy.shape[3]
+    for unit in range(begin, end, job.together):
+        units = min(job.together, end - unit)
+        n, top = unit // job.bands, unit % job.bands
+        pixels = min(job.band, dy.shape[2] - top * job.band) * columns  # of each unit
         for group in range(job.groups):
-            for k in range(units):
-                n, top = (start + k) // job.bands, (start + k) % job.bands * job.band
-                pack(x, n, group * packing.channels, top, packing, phases, packed, k * unit)
-                pack(dy, n, group * job.channels, top, dy_packing, dy_phases, packed_dy, k * dy_unit)
-            for i in range(units * unit, units * unit + SLACK):
-                packed[i] = 0
-            at = group * job.blocks * shifts.shape[0] // DOTS_VECTORS * DOTS_SLOT
+            origin = 0
+            if packing.direct:
+                origin = n * packing.numbers + group * packing.channels * packing.plane
+                origin += top * packing.band_rows * packing.row_stride
+            else:
+                pack(x, unit, units, group * packing.channels, packing, job, packed)
             for block in range(job.blocks):
-                dy_at = block * job.rows * plane
-                for first in range(0, shifts.shape[0], DOTS_VECTORS):
-                    if job.rows == 1:
-                        thin = zeros(x, 1, DOTS_VECTORS)
-                        thin = all_pixels(
-                            thin, packed_dy, dy_at, plane, dy_unit, packed, unit, shifts, first, units
-                        )
-                        reduce_add(thin, share, at)
-                    else:
-                        full = zeros(x, DOTS_ROWS, DOTS_VECTORS)
-                        full = all_pixels(
-                            full, packed_dy, dy_at, plane, dy_unit, packed, unit, shifts, first, units
-                        )
-                        reduce_add(full, share, at)
-                    at += DOTS_SLOT
-
-
-@inner
-def add_shares(shares, job, taps, dw):
-    """dw[group * channels + channel, tap] = the threads' shares, added in their order."""
-    for group in range(job.groups):
-        for channel in range(job.channels):
-            block, r = channel // job.rows, channel % job.rows
-            for tap in range(job.taps):
-                slot = ((group * job.blocks + block) * taps + tap) // DOTS_VECTORS
-                at = slot * DOTS_SLOT + r * DOTS_VECTORS + tap % DOTS_VECTORS
-                total = shares[0, at]
-                for thread in range(1, shares.shape[0]):
-                    total += shares[thread, at]
-                dw[group * job.channels + channel, tap] = total
+                channel = group * job.channels + block * width
+                channels = min(width, job.channels - block * width)
+                for k in range(units):
+                    source = ((n + k) * dy.shape[1] + channel) * area + top * job.band * columns
+                    pack_panel(flat_dy, source, area, channels, pixels, panel, k * pixels * width, width)
+                to = (group * job.blocks + block) * tables.shifts.shape[0] * width
+                accumulate(
+                    width, packed, origin, tables.shifts, 0, job.taps, tables.places, 0, units * pixels,
+                    panel, 0, -1, share, to,
+                )  # fmt: skip
 
 
 @kernel(parallel=True)
-def weight_gradient(
-    dy, x, packing, phases, dy_packing, dy_phases, job, shifts, together, shares, dw, scratch
-):
-    """dw (O, taps); `shares`, of zeros, and `scratch` have a row a thread."""
-    packing, dy_packing, job = Packing(*packing), Packing(*dy_packing), Job(*job)
-    threads, bands = scratch.shape[0], x.shape[0] * job.bands
+def weight_gradient(dy, x, packing, job, tables, shares, dw, scratch):
+    """dw (O, taps). Working room: a row of `shares` and of `scratch` a thread."""
+    packing, job, tables = Packing(*packing), Job(*job), Tables(*tables)
+    threads, units = scratch.shape[0], x.shape[0] * job.bands
     for thread in prange(threads):
-        begin, end = thread * bands // threads, (thread + 1) * bands // threads
-        weight_gradient_bands(
-            begin, end, dy, x, packing, phases, dy_packing, dy_phases, job, shifts, together,
-            shares[thread], scratch[thread],
-        )  # fmt: skip
-    add_shares(shares, job, shifts.shape[0], dw)
+        begin, end = thread * units // threads, (thread + 1) * units // threads
+        weight_gradient_units(begin, end, dy, x, packing, job, tables, shares[thread], scratch[thread])
+    width = job.vectors * lanes(x)
+    for index in prange(job.groups * job.blocks):
+        group, block = index // job.blocks, index % job.blocks
+        first = index * tables.shifts.shape[0] * width
+        for thread in range(1, threads):
+            for i in range(first, first + job.taps * width):
+                shares[0, i] += shares[thread, i]
+        channels = min(width, job.channels - block * width)
+        channel = group * job.channels + block * width
+        unpack_panel(shares[0], first, width, job.taps, channels, dw, channel * job.taps, job.taps)
 
 
 @kernel(parallel=True)
@@ -232,73 +236,87 @@ def _correlate(image, w, bias, plan, y):
     if y.size:
         if bias is None:
             bias = np.zeros(y.shape[1], y.dtype)
-        packing, job = plan.packing, plan.job
-        weights = _scratch("weights", 1, job.groups * job.taps * job.blocks * job.rows, y.dtype)[0]
-        room = packing.numbers + SLACK + job.rows * (job.band * packing.row_stride + SLACK)
+        packing, job, tables = plan
+        width = job.vectors * VECTOR_BYTES // y.itemsize
+        panel = _scratch("weights", 1, job.groups * (job.taps + 1) * job.blocks * width, y.dtype)[0]
+        scratch = _scratch("packed", num_threads(), _room(plan, width), y.dtype)
+        correlate(image, w.reshape(-1), panel, bias, tuple(packing), tuple(job), tuple(tables), y, scratch)
+    return y
+
+
+def _room(plan, width):
+    """A thread's scratch: its packed units, and a panel of their pixels."""
+    packing, job, tables = plan
+    packed = 0 if packing.direct else job.together * packing.numbers
+    return packed + 2 * tables.places.size * width
+
+
+def _depthwise(image, w, bias, plan, every, y):
+    packing, job, tables = plan
+    if y.size:
+        bias = np.zeros(y.shape[1], y.dtype) if bias is None else bias
+        room = packing.channels * packing.plane + job.band * packing.row_stride + 3 * conv_depthwise.SLACK
         scratch = _scratch("packed", num_threads(), room, y.dtype)
-        packing, job, tables = tuple(packing), tuple(job), tuple(plan.tables)
-        correlate(image, w.reshape(-1), weights, bias, packing, job, tables, y, scratch)
+        conv_depthwise.depthwise(
+            image, w.reshape(-1), bias, tuple(packing), tuple(job), tuple(tables), *every, y, scratch
+        )
     return y
 
 
 def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None."""
-    plan, size = conv_plan.forward_plan(x.shape[1:], w.shape, stride, padding, dilation, groups)
-    y = np.empty((x.shape[0], w.shape[0], *size), x.dtype)
+    plan, size = conv_plan.forward_plan(x.shape[1:], w.shape, stride, padding, dilation, groups, x.itemsize)
+    y = empty((x.shape[0], w.shape[0], *size), x.dtype)
+    if conv_pointwise.fits(w.shape, stride, padding, groups):
+        conv_pointwise.forward(x, w, bias, y)
+        return y
+    if w.shape[1] == 1 < groups:
+        plan, _ = conv_plan.forward_plan(x.shape[1:], w.shape, (1, 1), padding, dilation, groups, x.itemsize)
+        return _depthwise(x, w, bias, plan, stride, y)
     return _correlate(x, w, bias, plan, y)
 
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups):
     """dx (N, C, H, W): dy sent back through w."""
-    plan = conv_plan.input_grad_plan(x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups)
-    return _correlate(dy, w, None, plan, np.empty(x_shape, dy.dtype))
+    dx = empty(x_shape, dy.dtype)
+    if conv_pointwise.fits(w.shape, stride, padding, groups):
+        conv_pointwise.input_grad(dy, w, dx)
+        return dx
+    plan = conv_plan.input_grad_plan(
+        x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups, dy.itemsize
+    )
+    if w.shape[1] == 1 < groups:
+        return _depthwise(dy, w, None, plan, (1, 1), dx)
+    return _correlate(dy, w, None, plan, dx)
 
 
 def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
     """dw (O, C/groups, KH, KW): the correlation of x with dy."""
-    plan = conv_plan.weight_grad_plan(x.shape[1:], w_shape, stride, padding, dilation, groups)
     dw = np.zeros(w_shape, x.dtype)
     if not dy.size or not dw.size:
         return dw
-    job, threads = plan.job, num_threads()
-    shares = np.zeros((threads, groups * job.blocks * len(plan.shifts) // DOTS_VECTORS * DOTS_SLOT), x.dtype)
-    room = plan.together * (job.blocks * job.rows * plan.dy_packing.plane + plan.packing.numbers) + 2 * SLACK
-    scratch = _scratch("packed", threads, room, x.dtype)
-    weight_gradient(
-        dy, x, tuple(plan.packing), plan.phases, tuple(plan.dy_packing), plan.dy_phases, tuple(plan.job),
-        plan.shifts, plan.together, shares, dw.reshape(w_shape[0], -1), scratch,
-    )  # fmt: skip
+    if conv_pointwise.fits(w_shape, stride, padding, groups):
+        conv_pointwise.weight_grad(dy, x, dw)
+        return dw
+    depthwise = w_shape[1] == 1 < groups
+    plan, _ = conv_plan.forward_plan(
+        x.shape[1:], w_shape, (1, 1) if depthwise else stride, padding, dilation, groups, x.itemsize
+    )
+    packing, job, tables = plan
+    threads, width, flat = num_threads(), job.vectors * VECTOR_BYTES // x.itemsize, dw.reshape(w_shape[0], -1)
+    if depthwise:
+        room = 2 * packing.plane + 3 * conv_depthwise.SLACK
+        scratch = _scratch("packed", threads, room, x.dtype)
+        conv_depthwise.depthwise_weight_gradient(
+            dy, x, tuple(packing), tuple(job), tuple(tables), *stride, flat, scratch
+        )
+    else:
+        shares = _scratch("shares", threads, groups * job.blocks * tables.shifts.size * width, x.dtype)
+        scratch = _scratch("packed", threads, _room(plan, width), x.dtype)
+        weight_gradient(dy, x, tuple(packing), tuple(job), tuple(tables), shares, dw.reshape(-1), scratch)
     with np.errstate(all="ignore"):
         finite = math.isfinite(dw.sum())
-    return dw if finite else _weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups)
-
-
-def _weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups):
-    """The slow way: each tap by itself, over the pixels it really meets.
-
-    The tiles multiply zeros (padding, and dy's gaps between rows) with whatever lies opposite. A zero times
-    inf or nan would be nan in taps that never met that pixel, so a result that is not finite is redone here.
-    """
-    samples, _, height, width = x.shape
-    out_channels, channels, kernel_h, kernel_w = w_shape
-    dw = np.empty((groups, out_channels // groups, channels, kernel_h, kernel_w), x.dtype)
-    with np.errstate(all="ignore"):
-        for u in range(kernel_h):
-            dy_rows, x_rows = _meeting(u, dy.shape[2], height, stride[0], padding[0][0], dilation[0])
-            for v in range(kernel_w):
-                dy_columns, x_columns = _meeting(v, dy.shape[3], width, stride[1], padding[1][0], dilation[1])
-                a = dy[:, :, dy_rows, dy_columns].reshape(samples, groups, out_channels // groups, -1)
-                b = x[:, :, x_rows, x_columns].reshape(samples, groups, channels, -1)
-                dw[..., u, v] = np.matmul(a, b.swapaxes(2, 3)).sum(axis=0)
-    return dw.reshape(w_shape)
-
-
-def _meeting(k, outputs, inputs, stride, before, dilation):
-    """The slices of outputs, and of inputs, that tap k of an axis brings together."""
-    origin = k * dilation - before  # the input opposite output 0
-    begin = max(0, ceil_div(-origin, stride))
-    end = max(begin, min(outputs, ceil_div(inputs - origin, stride)))
-    return slice(begin, end), slice(begin * stride + origin, max(0, (end - 1) * stride + origin + 1), stride)
+    return dw if finite else weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups)
 
 
 def bias_grad(dy):

@@ -1,16 +1,16 @@
 """How a convolution is laid out in memory: plain Python arithmetic, done once for each shape of layer.
 
 For output (i, j) of sample n, tap (c, u, v) multiplies the pixel xp[n, c, i s + u d, j s + v d]: xp is x with
-zeros around it, s the stride, d the dilation. Pack xp with `row_stride` numbers a row and count the outputs
-p = i * row_stride + j: that pixel lies at p + shift[c, u, v], a constant for each tap.
+zeros around it, s the stride, d the dilation. Copy xp into a buffer with `row_stride` numbers a row and `plane`
+a channel; then that pixel lies at
 
-                 j=0        W-1
-       . . . . . . . . . .           With stride s, xp is packed as s x s images ("phases"), each of every
-       . x x x x x x x x (.)         s-th row and column: within its phase a tap again walks by one. The
-       . x x x x x x x x (.)         gradient of the input at stride s is, the other way round, one stride-1
-       . x x x x x x x x (.)         pass over dy for each of the s x s phases of dx, with the taps that
-       . . . . . . . . . .           reach it.
-                          row_stride = W + 1: the zero at a row's end is the one at the next row's beginning
+    places[i, j] + shifts[c, u, v]       places[i, j]    = i s row_stride + j s
+                                         shifts[c, u, v] = c plane + u d row_stride + v d
+
+and a convolution is a loop over shifts for each place. The gradient of the weight is the other way round: a
+loop over places for each shift. The gradient of the input at stride 1 is a convolution of dy, padded, with the
+flipped weight; at stride s, one for each of the s x s phases of dx (every s-th row and column), with the taps
+that reach it.
 """
 
 import functools
@@ -18,191 +18,178 @@ import typing
 
 import numpy as np
 
-from tinygrad_course.kernels.tile import DOTS_ROWS, DOTS_VECTORS, OUTER_ROWS
+from tinygrad_course.kernels.tile import ROWS, VECTOR_BYTES, VECTORS
 
-FIRST_CACHE = 1 << 12  # numbers that surely stay in a processor's first-level cache,
-SECOND_CACHE = 1 << 16  # and in its second: 256 KB of float32
-SLACK = 256  # room after a packed image: the last tile reads, the last row writes past its end
-
-ONE_PHASE = np.zeros((1, 2), np.int64)
+SECOND_CACHE = 1 << 18  # bytes that surely stay in a processor's second-level cache
 
 
 class Packing(typing.NamedTuple):
-    """How the channels of one group lie in a packed buffer: by channel, then by phase, then by row."""
+    """How the channels of one group lie in a buffer: by unit (see Job), by channel, by row."""
 
+    direct: int  # 1 if the image needs no zeros around it: then it is read where it is
     channels: int
-    stride_h: int
-    stride_w: int
     top: int  # rows of zeros above the image, and columns at its left
     left: int
     rows: int
     row_stride: int
-    phases: int
-    plane: int  # distance between two phases: rows * row_stride, or more
-    numbers: int  # in all
+    plane: int
+    numbers: int  # of one unit
+    band_rows: int  # rows of the image between two bands
 
 
 class Job(typing.NamedTuple):
-    """What is computed of one group."""
+    """What is computed of one group. Work comes in units: a sample, or where that is much, a band of its rows."""
 
     groups: int
     channels: int  # produced
-    rows: int  # of them, that a tile computes at once
+    vectors: int  # of produced channels, that a tile computes at once
     blocks: int  # tiles that make up all channels
     taps: int
     weight_group: int  # distance in w between two groups, and between two produced channels
     weight_channel: int
     band: int  # output rows computed at once, and how many such bands a sample has
     bands: int
-    columns: int  # output columns
-    stride_h: int  # output (i, j) lands in row i * stride_h + row, column j * stride_w + column (see passes)
+    together: int  # units computed at once, where a sample is one: small images
+    stride_h: int  # output (i, j) of a pass lands in row i * stride_h + row, column j * stride_w + column
     stride_w: int
 
 
 class Tables(typing.NamedTuple):
-    """What a Correlation looks up."""
+    """What the kernels look up."""
 
-    phases: np.ndarray  # (phases, 2): the first row and column of each
-    shifts: np.ndarray  # (taps,)
-    tap_weights: np.ndarray  # (taps,): where in w each tap's number is
-    passes: np.ndarray  # (passes, 4): first tap, last tap, row, column
+    shifts: np.ndarray  # (taps,), filled up to whole tiles
+    weights: np.ndarray  # (taps,): where in w each tap's number is
+    places: np.ndarray  # of all passes, each filled up to whole tiles
+    passes: np.ndarray  # (passes, 7): first tap, last tap, first place, rows, columns, row, column
 
 
-class Correlation(typing.NamedTuple):
-    """A packed image times all its taps: the forward pass, and the gradient of the input."""
-
+class Plan(typing.NamedTuple):
     packing: Packing
     job: Job
     tables: Tables
-
-
-class WeightGradient(typing.NamedTuple):
-    """A packed image against a packed dy: the gradient of the weight."""
-
-    packing: Packing
-    phases: np.ndarray
-    dy_packing: Packing
-    dy_phases: np.ndarray
-    job: Job
-    shifts: np.ndarray  # (taps,), filled up to whole tiles
-    together: int  # bands that are summed before a tile's lanes are
 
 
 def ceil_div(a, b):
     return -(-a // b)
 
 
-def _packing(channels, stride, top, left, rows, row_stride, phases=1, plane=None):
-    plane = plane or rows * row_stride
-    return Packing(channels, *stride, top, left, rows, row_stride, phases, plane, channels * phases * plane)
+def _filled(numbers):
+    """A table, with some numbers more that the last tile reads in vain."""
+    return np.pad(np.asarray(numbers, np.int64).reshape(-1), (0, ROWS))
 
 
-def _tile_rows(channels, rows):
-    """Depthwise convolution has one channel a group: a tile of one row then wastes nothing."""
-    rows = 1 if 4 * channels <= rows else rows
-    return rows, ceil_div(channels, rows)
+def _packing(shape, channels, before, needed_rows, row_stride, band_rows, direct, itemsize):
+    """The Packing of units with `needed_rows` rows of `row_stride` numbers."""
+    _, height, width = shape
+    if direct:
+        return Packing(1, channels, 0, 0, height, width, height * width, shape[0] * height * width, band_rows)
+    plane = needed_rows * row_stride
+    if plane * itemsize % 1024 < 64:  # neighbouring channels would fight for the same places of the cache
+        plane += 64 // itemsize
+    return Packing(0, channels, *before, needed_rows, row_stride, plane, channels * plane, band_rows)
 
 
-def _row_stride(columns, reach, left, width, stride):
-    """Columns of a packed row: all that a tap may touch, less the zeros shared with the next row's left."""
-    touched = columns + reach
-    zeros_left = max(0, left // stride)
-    zeros_right = max(0, touched - max(0, ceil_div(width + left, stride)))
-    return max(touched - min(zeros_left, zeros_right), columns)
-
-
-def _bands(rows, numbers_a_row):
-    """Rows are computed in equal bands whose packed image fits the cache."""
-    bands = min(rows, max(1, ceil_div(rows * numbers_a_row, SECOND_CACHE)))
+def _units(rows, unit_bytes):
+    """(rows of a band, bands of a sample, units together) of a sample whose packed image has `unit_bytes`."""
+    bands = min(rows, max(1, ceil_div(unit_bytes, SECOND_CACHE)))
     band = ceil_div(rows, bands)
-    return band, ceil_div(rows, band)
+    bands = ceil_div(rows, band)
+    together = max(1, SECOND_CACHE // 2 // unit_bytes) if bands == 1 else 1
+    return band, bands, together
 
 
-def _steps(kernel, dilation, stride):
-    """Tap k of an axis is at k d = q s + phase: [(q, phase), ...], and the largest q."""
-    return [divmod(k * dilation, stride) for k in range(kernel)], (kernel - 1) * dilation // stride
+def _places(packing, together, rows, columns, row_step, column_step, origin):
+    units = np.arange(together)[:, None, None] * packing.numbers
+    i = np.arange(rows)[:, None] * row_step * packing.row_stride
+    return origin + units + i + np.arange(columns) * column_step
+
+
+def _blocks(channels, itemsize):
+    """(vectors, blocks): a tile is one vector wide where that is enough."""
+    lanes = VECTOR_BYTES // itemsize
+    vectors = 1 if channels <= lanes else VECTORS
+    return vectors, ceil_div(channels, vectors * lanes)
 
 
 @functools.lru_cache(maxsize=256)
-def forward_plan(x_shape, w_shape, stride, padding, dilation, groups):
-    """The Correlation that gives y from x (C, H, W) and w, and y's height and width."""
+def forward_plan(x_shape, w_shape, stride, padding, dilation, groups, itemsize):
+    """The Plan that gives y from x (C, H, W) and w, and y's height and width."""
     _, height, width = x_shape
     out_channels, channels, kernel_h, kernel_w = w_shape
     (top, bottom), (left, right) = padding
-    out_h = (height + top + bottom - dilation[0] * (kernel_h - 1) - 1) // stride[0] + 1
-    out_w = (width + left + right - dilation[1] * (kernel_w - 1) - 1) // stride[1] + 1
-    steps_h, reach_h = _steps(kernel_h, dilation[0], stride[0])
-    steps_w, reach_w = _steps(kernel_w, dilation[1], stride[1])
-    phases = sorted({(a, b) for _, a in steps_h for _, b in steps_w})
-    row_stride = _row_stride(out_w, reach_w, left, width, stride[1])
-    band, bands = _bands(out_h, channels * len(phases) * row_stride)
-    packing = _packing(channels, stride, top, left, band + reach_h, row_stride, len(phases))
-    shifts = np.array([
-        (c * len(phases) + phases.index((a, b))) * packing.plane + i * row_stride + j
-        for c in range(channels)
-        for i, a in steps_h
-        for j, b in steps_w
-    ])  # fmt: skip
-    taps, out_group = len(shifts), out_channels // groups
-    rows, blocks = _tile_rows(out_group, OUTER_ROWS)
-    job = Job(groups, out_group, rows, blocks, taps, out_group * taps, taps, band, bands, out_w, 1, 1)
-    passes = np.array([[0, taps, 0, 0]])
-    tables = Tables(np.array(phases), shifts, np.arange(taps), passes)
-    return Correlation(packing, job, tables), (out_h, out_w)
+    reach_h, reach_w = dilation[0] * (kernel_h - 1), dilation[1] * (kernel_w - 1)
+    out_h = (height + top + bottom - reach_h - 1) // stride[0] + 1
+    out_w = (width + left + right - reach_w - 1) // stride[1] + 1
+    direct = not any((top, bottom, left, right)) and (channels <= 8 or height * width * itemsize % 1024 >= 64)
+    row_stride = (out_w - 1) * stride[1] + reach_w + 1
+    unit_rows = (out_h - 1) * stride[0] + reach_h + 1
+    band, bands, together = _units(out_h, itemsize * channels * unit_rows * row_stride)
+    band_rows = band * stride[0]
+    needed_rows = (band - 1) * stride[0] + reach_h + 1
+    packing = _packing(x_shape, channels, (top, left), needed_rows, row_stride, band_rows, direct, itemsize)
+    c, u, v = np.ogrid[:channels, :kernel_h, :kernel_w]
+    shifts = c * packing.plane + u * dilation[0] * packing.row_stride + v * dilation[1]
+    taps, out_group = shifts.size, out_channels // groups
+    job = Job(
+        groups, out_group, *_blocks(out_group, itemsize), taps, out_group * taps, taps, band, bands, together, 1, 1
+    )
+    places = _places(packing, together, band, out_w, *stride, 0)
+    passes = np.array([[0, taps, 0, out_h, out_w, 0, 0]])
+    tables = Tables(_filled(shifts), np.arange(taps), _filled(places), passes)
+    return Plan(packing, job, tables), (out_h, out_w)
 
 
 @functools.lru_cache(maxsize=256)
-def input_grad_plan(x_shape, w_shape, dy_size, stride, padding, dilation, groups):
-    """The Correlation that gives dx (C, H, W) from dy and w.
+def input_grad_plan(x_shape, w_shape, dy_size, stride, padding, dilation, groups, itemsize):
+    """The Plan that gives dx (C, H, W) from dy and w.
 
     dx's row r, r + top = q s + a, gathers w[u] dy[q - (u d) // s] over the taps u with (u d) % s == a.
     """
-    _, height, width = x_shape
     out_channels, channels, kernel_h, kernel_w = w_shape
-    (top, _), (left, _) = padding
     out_group, area = out_channels // groups, kernel_h * kernel_w
-    steps_h, reach_h = _steps(kernel_h, dilation[0], stride[0])
-    steps_w, reach_w = _steps(kernel_w, dilation[1], stride[1])
-    first_h, first_w = top // stride[0], left // stride[1]  # the first q with a row of x in some phase
-    grid_h = ceil_div(height + top, stride[0]) - first_h
-    grid_w = ceil_div(width + left, stride[1]) - first_w
-    row_stride = _row_stride(grid_w, reach_w, reach_w - first_w, dy_size[1], 1)
-    band, bands = _bands(grid_h, out_group * row_stride)
-    dy_top, dy_left = reach_h - first_h, reach_w - first_w
-    packing = _packing(out_group, (1, 1), dy_top, dy_left, band + reach_h, row_stride)
-    shifts, tap_weights, passes = [], [], []
-    for a in range(stride[0]):
-        for b in range(stride[1]):
-            first = len(shifts)
+    axes = [
+        _phases(size, kernel, s, before, d)
+        for size, kernel, s, (before, _), d in zip(x_shape[1:], w_shape[2:], stride, padding, dilation, strict=True)
+    ]
+    (phases_h, first_h, rows, reach_h), (phases_w, first_w, columns, reach_w) = axes
+    row_stride, unit_rows = columns + reach_w, rows + reach_h
+    band, bands, together = _units(rows, itemsize * out_group * unit_rows * row_stride)
+    before = reach_h - first_h, reach_w - first_w
+    shape = (out_channels, *dy_size)
+    late = max(q for q, *_ in phases_h) - first_h  # rows by which a phase begins after the first one
+    needed_rows = min(band + late, rows) + reach_h
+    packing = _packing(shape, out_group, before, needed_rows, row_stride, band, False, itemsize)
+    shifts, weights, places, passes = [], [], [], []
+    for q_h, count_h, row, steps_h in phases_h:
+        for q_w, count_w, column, steps_w in phases_w:
+            first, first_place = len(shifts), sum(map(len, places))
             for o in range(out_group):
-                for u, (i, phase_h) in enumerate(steps_h):
-                    for v, (j, phase_w) in enumerate(steps_w):
-                        if (phase_h, phase_w) == (a, b):
-                            shifts.append(o * packing.plane + (reach_h - i) * row_stride + reach_w - j)
-                            tap_weights.append(o * channels * area + u * kernel_w + v)
-            row, column = first_h * stride[0] + a - top, first_w * stride[1] + b - left
-            passes.append([first, len(shifts), row, column])
-    rows, blocks = _tile_rows(channels, OUTER_ROWS)
+                for u, i in steps_h:
+                    for v, j in steps_w:
+                        shifts.append(o * packing.plane + (reach_h - i) * row_stride + reach_w - j)
+                        weights.append(o * channels * area + u * kernel_w + v)
+            origin = (q_h - first_h) * row_stride + q_w - first_w
+            places.append(_filled(_places(packing, together, min(band, count_h), count_w, 1, 1, origin)))
+            passes.append([first, len(shifts), first_place, count_h, count_w, row, column])
     job = Job(
-        groups, channels, rows, blocks, len(shifts), out_group * channels * area, area,
-        band, bands, grid_w, *stride,
+        groups, channels, *_blocks(channels, itemsize), len(shifts), out_group * channels * area, area,
+        band, bands, together, *stride,
     )  # fmt: skip
-    tables = Tables(ONE_PHASE, np.array(shifts, np.int64), np.array(tap_weights, np.int64), np.array(passes))
-    return Correlation(packing, job, tables)
+    tables = Tables(_filled(shifts), np.array(weights, np.int64), np.concatenate(places), np.array(passes))
+    return Plan(packing, job, tables)
 
 
-@functools.lru_cache(maxsize=256)
-def weight_grad_plan(x_shape, w_shape, stride, padding, dilation, groups):
-    """x packed as for the forward pass; dy with the same row stride, so that both walk in step."""
-    forward, _ = forward_plan(x_shape, w_shape, stride, padding, dilation, groups)
-    packing, job = forward.packing, forward.job
-    rows, blocks = _tile_rows(job.channels, DOTS_ROWS)
-    job = job._replace(rows=rows, blocks=blocks)
-    shifts = np.pad(forward.tables.shifts, (0, -job.taps % DOTS_VECTORS))
-    plane = ceil_div(job.band * packing.row_stride, 16) * 16  # whole vectors of whatever length
-    dy_packing = _packing(job.channels, (1, 1), 0, 0, job.band, packing.row_stride, plane=plane)
-    # a tile's rows of dy should stay in the first-level cache, all that is packed in the second
-    fit_first = FIRST_CACHE // (rows * plane)
-    fit_second = SECOND_CACHE // (packing.numbers + dy_packing.numbers)
-    together = max(1, min(fit_first, fit_second))
-    return WeightGradient(packing, forward.tables.phases, dy_packing, ONE_PHASE, job, shifts, together)
+def _phases(size, kernel, stride, before, dilation):
+    """One axis of dx: [(first q, how many, the first's place in dx, [(tap, q's it reaches back), ...]) per phase].
+
+    Also the smallest q of all phases, how many q's there are from there on, and the farthest that a tap reaches.
+    """
+    steps = [divmod(tap * dilation, stride) for tap in range(kernel)]
+    phases = []
+    for a in range(stride):
+        q = max(0, ceil_div(before - a, stride))
+        place = q * stride + a - before
+        count = max(0, ceil_div(size - place, stride))
+        phases.append((q, count, place, [(tap, back) for tap, (back, phase) in enumerate(steps) if phase == a]))
+    first = min(q for q, *_ in phases)
+    return phases, first, max(q + count for q, count, *_ in phases) - first, steps[-1][0]

@@ -24,11 +24,20 @@ import types
 import warnings
 
 import numba
+from numba.core import event
+
+from .threads import get_num_threads as num_threads
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+    import msvcrt
 
 prange = numba.prange
 
 _IMPORT = r"^from (?:tinygrad_course\.kernels)?\.(\w*) import ([\w, ]*)"  # of a sibling
-_OPTIONS = dict(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+_OPTIONS = dict(no_cfunc_wrapper=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
 def cache_root():
@@ -66,9 +75,7 @@ def _cache_folder(family):
     digest = hashlib.sha256(b"".join(source for _, source in sorted(sources(family).items()))).hexdigest()
     folder = cache_root() / f"{family}-{digest[:16]}"
     try:
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            _notice()
+        folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError
     except (OSError, RuntimeError):
@@ -77,9 +84,28 @@ def _cache_folder(family):
     return str(folder)
 
 
-@functools.cache  # once in a process
-def _notice():
-    print("tinygrad_course: compiling kernels for this processor, once", file=sys.stderr)
+class _Notice(event.Listener):
+    """Say, once in a process, that what takes so long is the compiler. Kernels from the cache are no reason to."""
+
+    def on_start(self, compilation):
+        global _quiet
+        dispatcher = compilation.data["dispatcher"]
+        if not _quiet and dispatcher.py_func.__module__.startswith(__package__):
+            _quiet = True
+            print("tinygrad_course: compiling kernels for this processor, once", file=sys.stderr, flush=True)
+
+    def on_end(self, compilation):
+        pass
+
+
+def quiet():
+    """Do without the notice."""
+    global _quiet
+    _quiet = True
+
+
+_quiet = False
+event.register("numba:compile", _Notice())
 
 
 @functools.cache
@@ -100,16 +126,56 @@ def _compile(function, **options):
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = folder
     try:
-        return numba.njit(**_OPTIONS, cache=True, **options)(function)
+        dispatcher = numba.njit(**_OPTIONS, cache=True, **options)(function)
     finally:
         numba.config.CACHE_DIR = before
+    _save_alone(dispatcher._cache, folder)
+    return dispatcher
+
+
+def _save_alone(cache, folder):
+    """Let one process at a time add to a folder. Two that save at once, Numba would give the same file name."""
+    save = cache.save_overload
+
+    def save_overload(signature, code):
+        try:
+            with open(os.path.join(folder, "lock"), "w") as file:  # locked until it is closed
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                else:
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                save(signature, code)
+        except OSError:  # the disk is full, or the folder gone
+            _warn(cache_root())
+
+    cache.save_overload = save_overload
+
+
+class _Here(threading.local):
+    """What is true in this Python thread."""
+
+    threads = None  # how many Numba has been told to use: its own count is one of each Python thread
+
+
+_here = _Here()
+_launched = _forked = False  # whether Numba's threads run; whether they did in the process that this one is a fork of
+_free = False  # whether parallel kernels may be entered at any time: known once the threads run
+_lock = threading.Lock()
+
+
+def _after_fork():
+    """A child has none of its parent's threads (GNU's OpenMP would end it): kernels that need them run serially."""
+    global _free, _forked, _lock
+    _forked = _forked or _launched
+    _free, _lock = False, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _ParallelKernel:
     """A parallel kernel. Numba's `workqueue` threads abort when two Python threads enter: there, one waits."""
-
-    _lock = threading.Lock()
-    _needs_lock = None  # unknown until the first parallel kernel has started Numba's threads
 
     def __init__(self, function):
         functools.update_wrapper(self, function)
@@ -119,13 +185,23 @@ class _ParallelKernel:
         self.serial = _compile(twin)
 
     def __call__(self, *arguments):
-        if _ParallelKernel._needs_lock is False:
+        if _free and _here.threads == num_threads():
             return self._dispatcher(*arguments)
-        with _ParallelKernel._lock:
+        if _forked:
+            return self.serial(*arguments)
+        return self._enter(arguments)
+
+    def _enter(self, arguments):
+        """The way in while something is unknown, has changed, or forbids a second Python thread."""
+        global _free, _launched
+        with _lock:
+            _launched = True
+            if _here.threads != num_threads():
+                numba.set_num_threads(num_threads())
+                _here.threads = num_threads()
             result = self._dispatcher(*arguments)
-            if _ParallelKernel._needs_lock is None:
-                _ParallelKernel._needs_lock = numba.threading_layer() == "workqueue"
-            return result
+            _free = numba.threading_layer() != "workqueue"
+        return result
 
 
 def kernel(function=None, *, parallel=False):
@@ -135,11 +211,9 @@ def kernel(function=None, *, parallel=False):
     return _ParallelKernel(function) if parallel else _compile(function)
 
 
-def inner(function):
-    """A helper for kernels, compiled into each of its callers."""
-    return numba.njit(**_OPTIONS, inline="never")(function)
+def inner(function, **options):
+    """A helper for kernels, compiled into each of its callers, and not to be called from Python.
 
-
-def num_threads():
-    """How many threads a parallel kernel uses."""
-    return numba.get_num_threads()
+    `forceinline=True`: however large it is.
+    """
+    return numba.njit(**_OPTIONS, inline="never", no_cpython_wrapper=True, **options)(function)

@@ -6,29 +6,14 @@ all are taken in one long loop. Else it owns a stretch of one sample's positions
 
 import numpy as np
 
-from .activation import exp
+from .buffers import empty_like
+from .elementary import exp
 from .jit import inner, kernel, prange
+from .softmax import row_maximum
 
 SERIAL_BELOW = 8_000  # logits
 STRETCH = 256  # positions taken together where S > 1
 TOGETHER = 1024  # logits taken together where S = 1
-
-
-@inner
-def _greatest(row):
-    """The maximum, NaN left out (it comes back in the sum). Four chains, for each step waits for the last."""
-    a = b = c = d = row.dtype.type(-np.inf)
-    whole = row.size // 4 * 4
-    for i in range(0, whole, 4):
-        a = row[i] if row[i] > a else a
-        b = row[i + 1] if row[i + 1] > b else b
-        c = row[i + 2] if row[i + 2] > c else c
-        d = row[i + 3] if row[i + 3] > d else d
-    for i in range(whole, row.size):
-        a = row[i] if row[i] > a else a
-    a = a if a > b else b
-    c = c if c > d else d
-    return a if a > c else c
 
 
 @inner
@@ -38,7 +23,7 @@ def _normalize_rows(x, log_normalizer):
     shifted, greatest = np.empty(x.size, x.dtype), np.empty(N, x.dtype)
     for n in range(N):
         row, out = x[n], shifted[n * C : (n + 1) * C]
-        m = _greatest(row)
+        m = row_maximum(row)
         greatest[n] = m
         for c in range(C):
             out[c] = row[c] - m
@@ -226,7 +211,7 @@ def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore
     dlogits_c = scale · (p_c · (b + k · Σweight) − b · [c = t] − k · weight_c), with b = (1 − ε) · weight_t,
     k = ε / C; scale counts as 0 where t = ignore_index.
     """
-    dlogits = np.empty_like(logits)
+    dlogits = empty_like(logits)
     if logits.size:
         loop = _backward_serial if _small(logits) else _backward_parallel
         if weight is None:

@@ -8,6 +8,7 @@ Sums are in float64: the float32 sum of 10⁵ squares, or the variance of 10⁴ 
 
 import numpy as np
 
+from .buffers import empty_like
 from .jit import inner, kernel, prange
 
 SERIAL_BELOW = 65_000  # elements
@@ -127,7 +128,7 @@ def _forward_parallel(x, y, S, weight, bias, eps, batch, mean, variance, inverse
 
 def _normalize(x, weight, bias, eps, batch, mean, variance, inverse_std):
     """Either loop, on x as N rows of C · S columns."""
-    y = np.empty_like(x)
+    y = empty_like(x)
     loop = _forward_serial if _small(x) else _forward_parallel
     loop(
         x.reshape(len(x), -1), y.reshape(len(x), -1), x.shape[2], _given(weight, x), _given(bias, x),
@@ -237,9 +238,13 @@ def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, fi
         dbias[c] = real(total[i])
         dweight[c] = real(product[i] / std)
         a[i] = real(w)
-        b[i] = real(-w * (product[i] / (std * std)) / count if batch else 0.0)
+        b[i] = real(-w * (product[i] / (std * std)) / count)
         k[i] = real(-w * total[i] / count if batch else 0.0)
-    _combine(dy, x, dx, S, first, a, b, k, center)
+    if batch:
+        _combine(dy, x, dx, S, first, a, b, k, center)
+    else:  # x has no part in dx: not even its NaN
+        center[:] = 0
+        _affine(dy, dx, S, first, center, a, k)
 
 
 @kernel
@@ -257,7 +262,7 @@ def _backward_parallel(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, 
 
 
 def _gradients(dy, x, weight, mean, inverse_std, batch):
-    dx = np.empty_like(x)
+    dx = empty_like(x)
     dweight, dbias = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     if x.size:
         loop = _backward_serial if _small(x) else _backward_parallel

@@ -27,13 +27,8 @@ def _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov,
         param[i] -= rate * (g + keep * v if nesterov else v)
 
 
-@kernel
-def _sgd_serial(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
-    _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
-
-
 @kernel(parallel=True)
-def _sgd_parallel(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
+def _sgd_blocks(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
     for block in prange((param.size + BLOCK - 1) // BLOCK):
         own = slice(block * BLOCK, (block + 1) * BLOCK)
         _sgd(
@@ -43,25 +38,15 @@ def _sgd_parallel(param, grad, velocity, lr, momentum, dampening, weight_decay, 
 
 
 def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
-    """param ← param − lr · d, in place, all arrays of one shape.
+    """param ← param − lr · d, in place, all arrays of one shape; the options are floats and bools.
 
     g = ±grad + weight_decay · param; velocity = g at the first step, then momentum · velocity +
     (1 − dampening) · g; d = velocity, with nesterov g + momentum · velocity, with momentum 0 just g
     (velocity may then be None).
     """
-    loop = _sgd_serial if param.size < SERIAL_BELOW else _sgd_parallel
-    loop(
-        param.ravel(),
-        grad.ravel(),
-        (grad if velocity is None else velocity).ravel(),
-        float(lr),
-        float(momentum) if velocity is not None else 0.0,
-        float(dampening),
-        float(weight_decay),
-        bool(nesterov),
-        bool(maximize),
-        bool(first),
-    )
+    loop = _sgd_blocks.serial if param.size < SERIAL_BELOW else _sgd_blocks
+    flat = param.reshape(-1), grad.reshape(-1), (grad if velocity is None else velocity).reshape(-1)
+    loop(*flat, lr, momentum if velocity is not None else 0.0, dampening, weight_decay, nesterov, maximize, first)
 
 
 @inner
@@ -69,8 +54,8 @@ def _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
     real = p.dtype.type
     step_size, shrink, decay = real(numbers[0]), real(numbers[1]), real(numbers[2])
     m_keep, v_keep = real(numbers[3]), real(numbers[4])
-    m_new, v_new = real(1.0 - numbers[3]), real(1.0 - numbers[4])
-    root_correction, eps = real(numbers[5]), real(numbers[6])
+    m_new, v_new = real(numbers[5]), real(numbers[6])
+    root_correction, eps = real(numbers[7]), real(numbers[8])
     sign = real(-1.0 if maximize else 1.0)
     for i in range(grad.size):
         g = sign * grad[i]
@@ -89,13 +74,8 @@ def _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
         p[i] = x - step_size * m_i / (np.sqrt(v_i) * root_correction + eps)
 
 
-@kernel
-def _adam_serial(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
-    _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize)
-
-
 @kernel(parallel=True)
-def _adam_parallel(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
+def _adam_blocks(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
     for block in prange((p.size + BLOCK - 1) // BLOCK):
         own = slice(block * BLOCK, (block + 1) * BLOCK)
         _adam(p[own], grad[own], m[own], v[own], peak[own], numbers, amsgrad, decoupled, maximize)
@@ -107,30 +87,24 @@ def adam_step(
 ):  # fmt: skip
     """One step of Adam (decoupled: AdamW), in place, all arrays of one shape; `step` counts from 1.
 
+    The other options are floats and bools, for a kernel is compiled anew for other types.
     m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²,
     param ← param − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps).
     weight_decay adds weight_decay · param to g; decoupled, it scales param by 1 − lr · weight_decay instead.
     AMSGrad: max_exp_avg_sq (else None) keeps the largest v, which takes v's place in the root.
     """
-    step, lr, weight_decay = float(step), float(lr), float(weight_decay)
     numbers = (
         lr / (1.0 - beta1**step),
         1.0 - lr * weight_decay,
         weight_decay,
-        float(beta1),
-        float(beta2),
+        beta1,
+        beta2,
+        1.0 - beta1,  # given: knowing it to be 1 − β, the compiler makes g + β · (m − g) of it, NaN where g is inf
+        1.0 - beta2,
         (1.0 - beta2**step) ** -0.5,
-        float(eps),
+        eps,
     )
-    loop = _adam_serial if param.size < SERIAL_BELOW else _adam_parallel
-    loop(
-        param.ravel(),
-        grad.ravel(),
-        exp_avg.ravel(),
-        exp_avg_sq.ravel(),
-        (exp_avg_sq if max_exp_avg_sq is None else max_exp_avg_sq).ravel(),
-        numbers,
-        max_exp_avg_sq is not None,
-        bool(decoupled),
-        bool(maximize),
-    )
+    loop = _adam_blocks.serial if param.size < SERIAL_BELOW else _adam_blocks
+    peak = exp_avg_sq if max_exp_avg_sq is None else max_exp_avg_sq
+    flat = [a.reshape(-1) for a in (param, grad, exp_avg, exp_avg_sq, peak)]
+    loop(*flat, numbers, max_exp_avg_sq is not None, decoupled, maximize)

@@ -10,6 +10,7 @@ A window is pooled along its height first, then along its width:
 
 import numpy as np
 
+from .buffers import empty
 from .jit import inner, kernel, prange
 
 SERIAL_BELOW = 16_000  # elements of x
@@ -115,8 +116,8 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
     A window with no tap inside gives −inf and −1.
     """
     N, C, H, W = x.shape
-    y = np.empty((N, C, *output_size), x.dtype)
-    index = np.empty(y.shape, np.int32)
+    y = empty((N, C, *output_size), x.dtype)
+    index = empty(y.shape, np.int32)
     if y.size:
         loop = _max_serial if _small(x) else _max_parallel
         loop(
@@ -165,7 +166,7 @@ def max_pool2d_backward(dy, index, x_shape):
     N, C, H, W = x_shape
     if dy.size == 0:
         return np.zeros(x_shape, dy.dtype)
-    dx = np.empty((N * C, H * W), dy.dtype)
+    dx = empty((N * C, H * W), dy.dtype)
     loop = _scatter_serial if _small(dx) else _scatter_parallel
     loop(dy.reshape(N * C, -1), index.reshape(N * C, -1), dx)
     return dx.reshape(x_shape)
@@ -291,7 +292,7 @@ def avg_pool2d_forward(x, kernel, stride, padding, output_size, count_include_pa
     """
     if _whole(x.shape, kernel, padding, output_size) and x.size:
         return x.sum((2, 3), keepdims=True) / x.dtype.type(divisor_override or x.shape[2] * x.shape[3])
-    y = np.empty((*x.shape[:2], *output_size), x.dtype)
+    y = empty((*x.shape[:2], *output_size), x.dtype)
     if y.size:
         _average(x, y, kernel, stride, padding, count_include_pad, divisor_override, False)
     return y
@@ -301,7 +302,7 @@ def avg_pool2d_backward(dy, x_shape, kernel, stride, padding, count_include_pad,
     """dx (x_shape) of `avg_pool2d_forward`: each dy / size is added to the whole of its window."""
     if dy.size == 0:
         return np.zeros(x_shape, dy.dtype)
-    dx = np.empty(x_shape, dy.dtype)
+    dx = empty(x_shape, dy.dtype)
     if _whole(x_shape, kernel, padding, dy.shape[2:]):
         dx[...] = dy / dy.dtype.type(divisor_override or x_shape[2] * x_shape[3])
         return dx

@@ -5,22 +5,16 @@ NEON), but it can load no more than one or two of them in the time of that multi
 its operands for each product therefore waits for memory. The cure: keep R x V vectors of *results* in
 registers while the loop runs, so that R + V loads feed R * V multiplications.
 
-    outer                       x[j:]        x[j+L:]      x[j+2L:]     V vectors of L neighbours
-                              +------------+------------+------------+
-          w[i]    broadcast   |  acc 0,0   |  acc 0,1   |  acc 0,2   |
-          w[i+1]  broadcast   |  acc 1,0   |  acc 1,1   |  acc 1,2   |   acc[r, v] += w[i+r] * x[j+vL : +L]
-            ...               |    ...     |    ...     |    ...     |
-          w[i+R-1]            |  acc R-1,0 |  acc R-1,1 |  acc R-1,2 |
-                              +------------+------------+------------+
+                                       panel[at:]   panel[at+L:]    V vectors of L neighbours
+                                     +------------+------------+
+    x[places[0] + step]   broadcast  |  acc 0,0   |  acc 0,1   |
+    x[places[1] + step]   broadcast  |  acc 1,0   |  acc 1,1   |    acc[r, v] +=
+             ...                     |    ...     |    ...     |      x[places[r] + step] * panel[at+vL : +L]
+    x[places[R-1] + step] broadcast  | acc R-1,0  | acc R-1,1  |
+                                     +------------+------------+
 
-    dots                        b[j+s[0]:]   b[j+s[1]:]   b[j+s[2]:]   V vectors, from anywhere
-                              +------------+------------+------------+
-          a[i:]      a vector |  acc 0,0   |  acc 0,1   |  acc 0,2   |
-          a[i+step:] a vector |  acc 1,0   |  acc 1,1   |  acc 1,2   |   acc[r, v] +=
-            ...               |    ...     |    ...     |    ...     |     a[i+r*step : +L] * b[j+s[v] : +L]
-                              +------------+------------+------------+
-
-`dots` multiplies lane by lane; when its loop is over, `reduce_add` sums each vector's lanes.
+That is `outer`, one step of the loop. The R numbers of x come from anywhere, the loop walks through x by any
+steps, and `panel` is read straight on: so the pixels of a convolution need not be neighbours.
 
 Numba has no vector type, so this file adds one, `Tile`, and its few operations as Numba *intrinsics*: each is
 a Python function that writes LLVM instructions. A tile is a value like a number, `acc = outer(acc, ...)`, and
@@ -50,12 +44,13 @@ def _vector_bytes():
 
 VECTOR_BYTES = _vector_bytes()
 
-# Tile shapes, R x V: results, operands and a broadcast share 32 registers (AVX-512, ARM) or 16 (others).
-_MANY_REGISTERS = VECTOR_BYTES == 64 or platform.machine() in ("arm64", "aarch64")
-OUTER_ROWS, OUTER_VECTORS = (8, 3) if _MANY_REGISTERS else (4, 3)
-DOTS_ROWS, DOTS_VECTORS = (4, 6) if _MANY_REGISTERS else (4, 3)
-
-DOTS_SLOT = -(-DOTS_ROWS * DOTS_VECTORS // 16) * 16  # numbers that `reduce_add` writes, in whole vectors
+# Tile shape, R x V: results, V vectors and a broadcast share 32 registers (AVX-512, ARM) or 16 (others).
+if VECTOR_BYTES == 64:
+    ROWS, VECTORS = 8, 2
+elif platform.machine() in ("arm64", "aarch64"):
+    ROWS, VECTORS = 6, 4
+else:
+    ROWS, VECTORS = 6, 2
 
 _FAST = ("contract", "reassoc", "nsz")  # a product and a sum may become one instruction
 
@@ -82,22 +77,6 @@ def _address(context, builder, array_type, array, index):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
-def _load(builder, pointer, vector):
-    """A vector from any address: neighbours in an image start anywhere."""
-    return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=4)
-
-
-def _broadcast(builder, number, vector):
-    """All lanes set to one number."""
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), lanes)
-
-
-def _multiply_add(builder, a, b, total):
-    return builder.fadd(builder.fmul(a, b, flags=_FAST), total, flags=_FAST)
-
-
 def _at(builder, pointer, count):
     """pointer + count, for a count known now."""
     return builder.gep(pointer, [ir.IntType(64)(count)])
@@ -106,6 +85,41 @@ def _at(builder, pointer, count):
 def _row(builder, pointer, step, r):
     """pointer + r * step, for a step known when the kernel runs."""
     return builder.gep(pointer, [builder.mul(step, ir.Constant(step.type, r))])
+
+
+def _vector_of(context, array_type):
+    """The LLVM type of L of the array's numbers."""
+    number = context.get_value_type(array_type.dtype)
+    return ir.VectorType(number, VECTOR_BYTES * 8 // array_type.dtype.bitwidth)
+
+
+def _load(builder, pointer, vector):
+    """A vector from any address."""
+    return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=4)
+
+
+def _store(builder, value, pointer):
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)
+
+
+def _broadcast(builder, number, vector):
+    """All lanes set to one number."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
+    return _shuffle(builder, first, first, [0] * vector.count)
+
+
+def _shuffle(builder, a, b, lane_numbers):
+    """Lanes of a, counted from 0, and of b, counted on."""
+    number = ir.IntType(32)
+    lane_numbers = ir.Constant(ir.VectorType(number, len(lane_numbers)), [number(k) for k in lane_numbers])
+    return builder.shuffle_vector(a, b, lane_numbers)
+
+
+def _never_unrolled(builder):
+    """Empty assembly that may not be duplicated: a tile fills the registers, two steps at once would spill them."""
+    nothing = builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
+    for attribute in ("convergent", "nounwind", "readnone"):
+        nothing.attributes.add(attribute)
 
 
 @intrinsic
@@ -133,171 +147,172 @@ def zeros(typing_context, array, rows, vectors):
 
 
 @intrinsic
-def outer(typing_context, tile, w, i, x, j):
-    """acc[r, v] += w[i + r] * x[j + vL : j + vL + L]"""
+def like(typing_context, tile, panel, at):
+    """A tile of this shape: acc[r, v] = panel[at + vL : +L], in each row the same; zeros for at < 0."""
 
     def generate(context, builder, signature, arguments):
-        acc, w_value, i_value, x_value, j_value = arguments
-        vector = acc.type.element
-        w_pointer = _address(context, builder, w, w_value, i_value)
-        x_pointer = _address(context, builder, x, x_value, j_value)
-        columns = []
-        for v in range(tile.vectors):
-            columns.append(_load(builder, _at(builder, x_pointer, v * tile.lanes), vector))
-        for r in range(tile.rows):
-            row = _broadcast(builder, builder.load(_at(builder, w_pointer, r)), vector)
-            for v in range(tile.vectors):
-                k = r * tile.vectors + v
-                total = _multiply_add(builder, row, columns[v], builder.extract_value(acc, k))
-                acc = builder.insert_value(acc, total, k)
-        return acc
-
-    return tile(tile, w, types.intp, x, types.intp), generate
-
-
-@intrinsic
-def dots(typing_context, tile, a, i, step, b, j, shifts, first):
-    """acc[r, v] += a[i + r * step : +L] * b[j + shifts[first + v] : +L], lane by lane"""
-
-    def generate(context, builder, signature, arguments):
-        acc, a_value, i_value, step_value, b_value, j_value, shifts_value, first_value = arguments
-        vector = acc.type.element
-        a_pointer = _address(context, builder, a, a_value, i_value)
-        b_pointer = _address(context, builder, b, b_value, j_value)
-        shift_pointer = _address(context, builder, shifts, shifts_value, first_value)
-        rows = []
-        for r in range(tile.rows):
-            rows.append(_load(builder, _row(builder, a_pointer, step_value, r), vector))
-        for v in range(tile.vectors):
-            shift = builder.load(_at(builder, shift_pointer, v))
-            column = _load(builder, builder.gep(b_pointer, [shift]), vector)
-            for r in range(tile.rows):
-                k = r * tile.vectors + v
-                total = _multiply_add(builder, rows[r], column, builder.extract_value(acc, k))
-                acc = builder.insert_value(acc, total, k)
-        return acc
-
-    return tile(tile, a, types.intp, types.intp, b, types.intp, shifts, types.intp), generate
-
-
-@intrinsic
-def store(typing_context, tile, out, i, step):
-    """out[i + r * step + vL : +L] = acc[r, v]"""
-
-    def generate(context, builder, signature, arguments):
-        acc, out_value, i_value, step_value = arguments
-        vector = acc.type.element
-        out_pointer = _address(context, builder, out, out_value, i_value)
-        for r in range(tile.rows):
-            row_pointer = _row(builder, out_pointer, step_value, r)
-            for v in range(tile.vectors):
-                pointer = _at(builder, row_pointer, v * tile.lanes)
-                value = builder.extract_value(acc, r * tile.vectors + v)
-                builder.store(value, builder.bitcast(pointer, vector.as_pointer()), align=4)
-        return context.get_dummy_value()
-
-    return types.void(tile, out, types.intp, types.intp), generate
-
-
-def _sum_neighbours(builder, a, b):
-    """The sums of neighbouring lanes: a0 + a1, a2 + a3, ..., then b's."""
-    count = a.type.count
-    number = ir.IntType(32)
-    lane_numbers = ir.VectorType(number, count)
-    evens, odds = (ir.Constant(lane_numbers, [number(2 * k + i) for k in range(count)]) for i in (0, 1))
-    return builder.fadd(builder.shuffle_vector(a, b, evens), builder.shuffle_vector(a, b, odds), flags=_FAST)
-
-
-@intrinsic
-def reduce_add(typing_context, tile, out, i):
-    """out[i + r * V + v] += the sum of acc[r, v]'s lanes; DOTS_SLOT numbers of `out` are touched."""
-
-    def generate(context, builder, signature, arguments):
-        acc, out_value, i_value = arguments
-        vector = acc.type.element
-        out_pointer = _address(context, builder, out, out_value, i_value)
-        zero = ir.Constant(vector, None)
-        for first in range(0, tile.rows * tile.vectors, tile.lanes):
-            # L vectors become one, lane k the sum of vector k: log2(L) rounds, each halves how many there are
-            numbers = range(first, min(first + tile.lanes, tile.rows * tile.vectors))
-            level = [builder.extract_value(acc, k) for k in numbers]
-            level += [zero] * (tile.lanes - len(level))
-            while len(level) > 1:
-                level = [_sum_neighbours(builder, *level[k : k + 2]) for k in range(0, len(level), 2)]
-            pointer = builder.bitcast(_at(builder, out_pointer, first), vector.as_pointer())
-            total = builder.fadd(builder.load(pointer, align=4), level[0], flags=_FAST)
-            builder.store(total, pointer, align=4)
-        return context.get_dummy_value()
-
-    return types.void(tile, out, types.intp), generate
-
-
-def _between(builder, begin, end, start, count):
-    """The mask (begin <= start + k < end for lane k) of `count` lanes."""
-    number = ir.IntType(32)
-    vector = ir.VectorType(number, count)
-    lane = ir.Constant(vector, [number(start + k) for k in range(count)])
-    first = _broadcast(builder, builder.trunc(begin, number), vector)
-    last = _broadcast(builder, builder.trunc(end, number), vector)
-    return builder.and_(builder.icmp_signed(">=", lane, first), builder.icmp_signed("<", lane, last))
-
-
-@intrinsic(prefer_literal=True)
-def load_part(typing_context, x, j, stride, begin, end):
-    """A tile of one vector: x[j + k * stride] in lanes begin <= k < end, zero, unread, in the others."""
-    if not isinstance(stride, types.IntegerLiteral):
-        return None
-    tile, every = Tile(x.dtype, 1, 1), stride.literal_value
-
-    def generate(context, builder, signature, arguments):
-        x_value, j_value, _, begin_value, end_value = arguments
+        _, panel_value, at_value = arguments
         acc_type = context.get_value_type(tile)
-        vector, count = acc_type.element, tile.lanes
-        mask_type = ir.VectorType(ir.IntType(1), count)
-        pointer_type = vector.as_pointer()
-        function_type = ir.FunctionType(vector, [pointer_type, ir.IntType(32), mask_type, vector])
-        name = f"llvm.masked.load.v{count}f{tile.dtype.bitwidth}.p0"
-        masked_load = builder.module.declare_intrinsic(name, fnty=function_type)
-        x_pointer = _address(context, builder, x, x_value, j_value)
-        # `stride` neighbouring vectors hold all that is wanted; lane k comes from number k * stride of them
-        begin_value = builder.mul(begin_value, ir.Constant(begin_value.type, every))
-        end_value = builder.mul(end_value, ir.Constant(end_value.type, every))
-        end_value = builder.sub(end_value, ir.Constant(end_value.type, every - 1))
-        zero = ir.Constant(vector, None)
-        result = zero
-        for part in range(every):
-            pointer = builder.bitcast(_at(builder, x_pointer, part * count), pointer_type)
-            mask = _between(builder, begin_value, end_value, part * count, count)
-            piece = builder.call(masked_load, [pointer, ir.IntType(32)(4), mask, zero])
-            if every == 1:
-                result = piece
-            else:
-                number = ir.IntType(32)
-                origin = [divmod(k * every, count) for k in range(count)]  # (which neighbour, which lane)
-                pick = [number(count + lane if of == part else k) for k, (of, lane) in enumerate(origin)]
-                pick = ir.Constant(ir.VectorType(number, count), pick)
-                result = builder.shuffle_vector(result, piece, pick)
-        return builder.insert_value(ir.Constant(acc_type, ir.Undefined), result, 0)
+        zero = ir.Constant(acc_type, None)
+        with builder.if_else(builder.icmp_signed(">=", at_value, ir.Constant(at_value.type, 0))) as (then, otherwise):
+            with then:
+                pointer = _address(context, builder, panel, panel_value, at_value)
+                starts = [_at(builder, pointer, v * tile.lanes) for v in range(tile.vectors)]
+                row = [_load(builder, start, acc_type.element) for start in starts]
+                acc = zero
+                for k in range(tile.rows * tile.vectors):
+                    acc = builder.insert_value(acc, row[k % tile.vectors], k)
+                then_block = builder.block
+            with otherwise:
+                otherwise_block = builder.block
+        result = builder.phi(acc_type)
+        result.add_incoming(acc, then_block)
+        result.add_incoming(zero, otherwise_block)
+        return result
 
-    return tile(x, types.intp, stride, types.intp, types.intp), generate
+    return tile(tile, panel, types.intp), generate
 
 
 @intrinsic
-def store_sum(typing_context, tile, number, out, i, count):
-    """out[i + k] = acc[k] + number, for the first `count` lanes of a tile of one vector."""
+def gather(typing_context, tile, places, i):
+    """(places[i], ..., places[i + R - 1]), to be kept in registers."""
+    several = types.UniTuple(types.intp, tile.rows)
 
     def generate(context, builder, signature, arguments):
-        acc, number_value, out_value, i_value, count_value = arguments
+        _, places_value, i_value = arguments
+        pointer = _address(context, builder, places, places_value, i_value)
+        numbers = [builder.load(_at(builder, pointer, r)) for r in range(tile.rows)]
+        return context.make_tuple(builder, several, numbers)
+
+    return several(tile, places, types.intp), generate
+
+
+@intrinsic
+def outer(typing_context, tile, x, places, step, panel, at):
+    """acc[r, v] += x[places[r] + step] * panel[at + vL : +L], for R places"""
+
+    def generate(context, builder, signature, arguments):
+        acc, x_value, places_value, step_value, panel_value, at_value = arguments
         vector = acc.type.element
-        mask_type = ir.VectorType(ir.IntType(1), tile.lanes)
-        pointer_type = vector.as_pointer()
-        function_type = ir.FunctionType(ir.VoidType(), [vector, pointer_type, ir.IntType(32), mask_type])
-        name = f"llvm.masked.store.v{tile.lanes}f{tile.dtype.bitwidth}.p0"
-        masked_store = builder.module.declare_intrinsic(name, fnty=function_type)
-        total = builder.fadd(builder.extract_value(acc, 0), _broadcast(builder, number_value, vector))
-        pointer = builder.bitcast(_address(context, builder, out, out_value, i_value), pointer_type)
-        mask = _between(builder, ir.Constant(count_value.type, 0), count_value, 0, tile.lanes)
-        builder.call(masked_store, [total, pointer, ir.IntType(32)(4), mask])
+        _never_unrolled(builder)
+        panel_pointer = _address(context, builder, panel, panel_value, at_value)
+        columns = [_load(builder, _at(builder, panel_pointer, v * tile.lanes), vector) for v in range(tile.vectors)]
+        for r in range(tile.rows):
+            # A row's own address is the same at each step: LLVM keeps it in a register.
+            row_pointer = _address(context, builder, x, x_value, builder.extract_value(places_value, r))
+            row = _broadcast(builder, builder.load(builder.gep(row_pointer, [step_value])), vector)
+            for v in range(tile.vectors):
+                k = r * tile.vectors + v
+                product = builder.fmul(row, columns[v], flags=_FAST)
+                total = builder.fadd(product, builder.extract_value(acc, k), flags=_FAST)
+                acc = builder.insert_value(acc, total, k)
+        return acc
+
+    return tile(tile, x, places, types.intp, panel, types.intp), generate
+
+
+@intrinsic
+def dots(typing_context, tile, a, i, x, places):
+    """acc[r] += a[i : +L] * x[places[r] + i : +L], lane by lane, for a tile of one vector a row."""
+
+    def generate(context, builder, signature, arguments):
+        acc, a_value, i_value, x_value, places_value = arguments
+        _never_unrolled(builder)
+        column = _load(builder, _address(context, builder, a, a_value, i_value), acc.type.element)
+        for r in range(tile.rows):
+            row_pointer = _address(context, builder, x, x_value, builder.extract_value(places_value, r))
+            row = _load(builder, builder.gep(row_pointer, [i_value]), acc.type.element)
+            product = builder.fmul(row, column, flags=_FAST)
+            acc = builder.insert_value(acc, builder.fadd(product, builder.extract_value(acc, r), flags=_FAST), r)
+        return acc
+
+    return tile(tile, a, types.intp, x, places), generate
+
+
+@intrinsic
+def store(typing_context, tile, out, i, onto):
+    """out[i + (rV + v)L : +L] = acc[r, v], or, if `onto`, += acc[r, v]: a tile's rows follow each other."""
+
+    def generate(context, builder, signature, arguments):
+        acc, out_value, i_value, onto_value = arguments
+        out_pointer = _address(context, builder, out, out_value, i_value)
+        pointers = [_at(builder, out_pointer, k * tile.lanes) for k in range(tile.rows * tile.vectors)]
+        with builder.if_else(builder.trunc(onto_value, ir.IntType(1))) as (then, otherwise):
+            with then:
+                for k, pointer in enumerate(pointers):
+                    before = _load(builder, pointer, acc.type.element)
+                    _store(builder, builder.fadd(before, builder.extract_value(acc, k), flags=_FAST), pointer)
+            with otherwise:
+                for k, pointer in enumerate(pointers):
+                    _store(builder, builder.extract_value(acc, k), pointer)
         return context.get_dummy_value()
 
-    return types.void(tile, tile.dtype, out, types.intp, types.intp), generate
+    return types.void(tile, out, types.intp, types.boolean), generate
+
+
+@intrinsic
+def at(typing_context, numbers, i):
+    """numbers[i], for i that is never counted from the end: Numba's own way asks each time."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.load(_address(context, builder, numbers, *arguments))
+
+    return numbers.dtype(numbers, types.intp), generate
+
+
+@intrinsic
+def copy_vector(typing_context, source, i, target, j):
+    """target[j : j + L] = source[i : i + L]"""
+
+    def generate(context, builder, signature, arguments):
+        source_value, i_value, target_value, j_value = arguments
+        value = _load(builder, _address(context, builder, source, source_value, i_value), _vector_of(context, source))
+        _store(builder, value, _address(context, builder, target, target_value, j_value))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp), generate
+
+
+@intrinsic
+def spread_vector(typing_context, source, i, target, j, step):
+    """target[j + k * step] = source[i + k], for k below L"""
+
+    def generate(context, builder, signature, arguments):
+        source_value, i_value, target_value, j_value, step_value = arguments
+        vector = _vector_of(context, source)
+        value = _load(builder, _address(context, builder, source, source_value, i_value), vector)
+        pointer = _address(context, builder, target, target_value, j_value)
+        for k in range(vector.count):
+            number = builder.extract_element(value, ir.IntType(32)(k))
+            builder.store(number, _row(builder, pointer, step_value, k))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), generate
+
+
+@intrinsic
+def transpose(typing_context, source, i, source_step, target, j, target_step):
+    """target[j + r * target_step + k] = source[i + k * source_step + r], for r and k below L."""
+
+    def generate(context, builder, signature, arguments):
+        source_value, i_value, source_step_value, target_value, j_value, target_step_value = arguments
+        vector = _vector_of(context, source)
+        source_pointer = _address(context, builder, source, source_value, i_value)
+        target_pointer = _address(context, builder, target, target_value, j_value)
+        count = vector.count
+        rows = [_load(builder, _row(builder, source_pointer, source_step_value, k), vector) for k in range(count)]
+        # Halves, quarters, ...: of each 2 x 2 blocks of this size, the two beside the diagonal change places.
+        size = count // 2
+        while size:
+            upper = [lane + (count - size if lane & size else 0) for lane in range(count)]
+            lower = [lane + (count if lane & size else size) for lane in range(count)]
+            for k in range(count):
+                if not k & size:
+                    a, b = rows[k], rows[k + size]
+                    rows[k], rows[k + size] = _shuffle(builder, a, b, upper), _shuffle(builder, a, b, lower)
+            size //= 2
+        for r in range(count):
+            _store(builder, rows[r], _row(builder, target_pointer, target_step_value, r))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), generate

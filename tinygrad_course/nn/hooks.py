@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from .. import ops
-from ..engine import Function, TensorBase, state
+from ..engine import Function, TensorBase, thread
 from ..tensor import Tensor
 
 _next_id = itertools.count()
@@ -165,7 +165,7 @@ class Passage:
 
 
 def _wants_gradient(tensors):
-    return state.grad_enabled and any(t._requires_grad for t in tensors)
+    return thread.state.grad_enabled and any(t._requires_grad for t in tensors)
 
 
 def _replaced(values, places, tensors):

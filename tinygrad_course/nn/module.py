@@ -2,7 +2,7 @@
 
 import itertools
 
-from ..engine import TensorBase, state
+from ..engine import TensorBase, thread
 from .hooks import Hooks, RemovableHandle, call_with_hooks
 from .parameter import Parameter
 from .state import State
@@ -45,25 +45,25 @@ class Module(Tree, State):
 
     def __call__(self, *inputs, **keywords):
         """Run `forward` under this module's scope, so that the tape knows which layer made what."""
-        paths = state.paths
+        paths = thread.state.paths
         if paths is None:  # the outermost module names them all
-            state.paths = self._dotted_paths()
+            thread.state.paths = self._dotted_paths()
             try:
                 return Module.__call__(self, *inputs, **keywords)
             finally:
-                state.paths = None
-        outer_scope = state.scope
+                thread.state.paths = None
+        outer_scope = thread.state.scope
         scope = paths.get(id(self))
         if scope is None:  # not registered in the network that is running: `nn.ReLU()(x)` inside a forward
             name = type(self).__name__
             scope = f"{outer_scope}.{name}" if outer_scope else name
-        state.scope = scope
+        thread.state.scope = scope
         try:
             if self._module_hooks is None:
                 return self.forward(*inputs, **keywords)
             return call_with_hooks(self, inputs, keywords)
         finally:
-            state.scope = outer_scope
+            thread.state.scope = outer_scope
 
     def _dotted_paths(self):
         """id(module) -> dotted path, of all modules below this one; kept until any module's parts change."""
@@ -107,10 +107,10 @@ class Module(Tree, State):
             super().__setattr__(name, value)
 
     def __getattr__(self, name):
+        attributes = self.__dict__
         for kind in ("_parameters", "_buffers", "_modules"):
-            parts = self.__dict__.get(kind)
-            if parts is not None and name in parts:
-                return parts[name]
+            if kind in attributes and name in attributes[kind]:
+                return attributes[kind][name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name):

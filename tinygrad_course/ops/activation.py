@@ -1,5 +1,6 @@
 """Activations: the nonlinearities between layers."""
 
+import math
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from .. import engine
 from ..engine import Function
 from ..kernels import activation as kernels
+from ..kernels import softmax as softmax_kernels
 from .convert import cast, contiguous, expect_tensor, floating
 from .reduce import normalize_dims
 from .select import choose
@@ -82,13 +84,16 @@ class Softmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        y = np.exp(x - x.max(axis=self.axis, keepdims=True, initial=-np.inf))
-        y /= y.sum(axis=self.axis, keepdims=True)
+        y = _along(self.axis, softmax_kernels.softmax, x)
         self.saved = (y,)
         return y
 
     def backward(self, dy):
         (y,) = self.saved
+        return _along(self.axis, softmax_kernels.softmax_backward, dy, y)
+
+    def backward_on_tape(self, dy):
+        (y,) = self.saved_tensors()
         return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True))
 
 
@@ -101,14 +106,29 @@ class LogSoftmax(Function):
         self.axis = axis
 
     def forward(self, x):
-        y = x - x.max(axis=self.axis, keepdims=True, initial=-np.inf)
-        y -= np.log(np.exp(y).sum(axis=self.axis, keepdims=True))
+        y = _along(self.axis, softmax_kernels.log_softmax, x)
         self.saved = (y,)
         return y
 
     def backward(self, dy):
         (y,) = self.saved
+        return _along(self.axis, softmax_kernels.log_softmax_backward, dy, y)
+
+    def backward_on_tape(self, dy):
+        (y,) = self.saved_tensors()
         return dy - np.exp(y) * dy.sum(axis=self.axis, keepdims=True)
+
+
+def _along(axis, by_rows, *arrays):
+    """A kernel for rows, on arrays whose rows run along an axis; () is that of a 0-d array."""
+    shape = arrays[0].shape
+    if axis == () or axis == len(shape) - 1:
+        rows = math.prod(shape[:-1]), shape[-1] if shape else 1
+        return by_rows(*[contiguous(array).reshape(rows) for array in arrays]).reshape(shape)
+    moved = [np.moveaxis(array, axis, -1) for array in arrays]
+    rows = math.prod(moved[0].shape[:-1]), shape[axis]
+    result = by_rows(*[np.array(array, order="C").reshape(rows) for array in moved])
+    return np.array(np.moveaxis(result.reshape(moved[0].shape), -1, axis), order="C")
 
 
 def relu(input, inplace=False):

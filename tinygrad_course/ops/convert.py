@@ -100,7 +100,7 @@ def as_operand(value, other):
         return value
     if isinstance(value, numbers.Number | np.bool_):
         dtype = other._data.dtype
-        if isinstance(value, bool | np.bool_):
+        if (isinstance(value, float) and dtype.kind == "f") or isinstance(value, bool | np.bool_):
             pass
         elif isinstance(value, numbers.Integral):
             dtype = _INT if dtype == _BOOL else dtype
@@ -150,8 +150,19 @@ _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "ddof": "correction"}
 
 def binary(operation, x, y):
     """Apply a binary operation to operands of any kind; NotImplemented lets Python try the other side."""
-    operands = pair(x, y)
-    return NotImplemented if operands is None else checked(operation(), *operands)
+    try:
+        alike = x._data.dtype is y._data.dtype
+    except AttributeError:  # not both are tensors
+        alike = False
+    if not alike:
+        operands = pair(x, y)
+        if operands is None:
+            return NotImplemented
+        x, y = operands
+    try:
+        return operation().apply(x, y)
+    except (ValueError, TypeError) as error:
+        raise _told(operation, [x, y], error) from None
 
 
 def checked(node, *operands):
@@ -159,9 +170,13 @@ def checked(node, *operands):
     try:
         return node(*operands)
     except (ValueError, TypeError) as error:
-        raise RuntimeError(
-            _mismatch(node.name, [t._data.shape for t in operands]) or f"{engine.where()}{node.name}: {error}"
-        ) from None
+        raise _told(node, operands, error) from None
+
+
+def _told(operation, operands, error):
+    """The RuntimeError that says what was wrong with an operation's operands."""
+    sentence = _mismatch(operation.name, [t._data.shape for t in operands])
+    return RuntimeError(sentence or f"{engine.where()}{operation.name}: {error}")
 
 
 def _mismatch(name, shapes):

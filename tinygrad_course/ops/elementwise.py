@@ -10,8 +10,10 @@ import math
 import numpy as np
 
 from ..engine import Function
+from ..kernels import activation as kernels
 from . import convert
 from .arithmetic import add, exp, log, mul
+from .convert import contiguous
 from .select import choose, clamp
 
 __all__ = [
@@ -213,7 +215,7 @@ class Erf(OfInput):
     """z = erf x = 2/√π ∫₀ˣ e^-t² dt;  ∂z/∂x = 2/√π e^-x²."""
 
     __slots__ = ()
-    function = staticmethod(lambda x: _each(math.erf, x))
+    function = staticmethod(lambda x: kernels.erf(contiguous(x)))
     slope = staticmethod(lambda x: 2 / math.sqrt(math.pi) * np.exp(-(x * x)))
 
 

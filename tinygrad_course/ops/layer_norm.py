@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..engine import Function, where
-from ..kernels import norm as kernels
+from ..kernels import group_norm as kernels
 from .arrange import pad
 from .convert import contiguous, expect_floating, expect_tensor
 from .norm import batch_norm, check_parameters, move_towards
@@ -14,39 +14,69 @@ __all__ = ["layer_norm", "group_norm", "instance_norm", "rms_norm", "local_respo
 METHODS = []  # of Tensor
 
 
-class Standardize(Function):
-    """y = (x - μ) / √(σ² + ε), with μ and the biased σ² of each run of neighbours: x is cut into `rows` of them.
+class GroupNorm(Function):
+    """x̂ = (x - μ) / √(σ² + ε), y = γ x̂ + β, with μ and the biased σ² of each group of neighbours of each sample.
 
-    ∂L/∂x = (dy - mean(dy) - y mean(dy y)) / √(σ² + ε), the means over a run.
+    ∂L/∂β = Σ dy, ∂L/∂γ = Σ dy x̂, ∂L/∂x = (g - mean(g) - x̂ mean(g x̂)) / √(σ² + ε), g = γ dy, the means over a group.
     """
 
-    __slots__ = ("eps", "mean", "rows", "variance")
+    __slots__ = ("bias_shape", "eps", "groups", "mean", "variance")
 
-    def __init__(self, rows, eps):
-        self.rows, self.eps = rows, eps
+    def __init__(self, groups, eps):
+        self.groups, self.eps = groups, eps  # groups: x as (samples, groups, channels of each, places)
 
-    def forward(self, x):
-        y, self.mean, self.variance, inverse_std = kernels.batch_norm_forward(self._runs(x), None, None, self.eps)
-        self.saved = x, inverse_std
+    def forward(self, x, weight, bias):
+        y, self.mean, self.variance, inverse_std = kernels.group_norm_forward(
+            self._grouped(x), self._of_channels(weight), self._of_channels(bias), self.eps
+        )
+        self.saved = x, weight, inverse_std
+        self.bias_shape = None if bias is None else bias.shape
         return y.reshape(x.shape)
 
     def backward(self, dy):
-        x, inverse_std = self.saved
-        dx, _, _ = kernels.batch_norm_backward(self._runs(dy), self._runs(x), None, self.mean, inverse_std)
-        return dx.reshape(x.shape)
+        x, weight, inverse_std = self.saved
+        dx, dweight, dbias = kernels.group_norm_backward(
+            self._grouped(dy), self._grouped(x), self._of_channels(weight), self.mean, inverse_std
+        )
+        shape = None if weight is None else weight.shape
+        return (
+            dx.reshape(x.shape),
+            dweight.reshape(shape) if self.needs[1] else None,
+            dbias.reshape(self.bias_shape) if self.needs[2] else None,
+        )
 
-    def _runs(self, x):
-        """x as one sample of `rows` channels: to batch norm that is the same."""
-        return contiguous(x).reshape(1, self.rows, x.size // max(self.rows, 1))
+    def _grouped(self, x):
+        return contiguous(x).reshape(self.groups)
+
+    def _of_channels(self, vector):
+        return None if vector is None else contiguous(vector).reshape(self.groups[1:3])
 
     def backward_on_tape(self, dy):
-        x, _ = self.saved_tensors()
+        x, weight, _ = self.saved_tensors()
         shape = x.shape
-        x, dy = (t.reshape(self.rows, t.numel() // max(self.rows, 1)) for t in (x, dy))
-        centered = x - x.mean(1, True)
-        inverse_std = ((centered * centered).mean(1, True) + self.eps).rsqrt()
-        y = centered * inverse_std
-        return ((dy - dy.mean(1, True) - y * (dy * y).mean(1, True)) * inverse_std).reshape(shape)
+        x, dy = x.reshape(self.groups), dy.reshape(self.groups)
+        centered = x - x.mean((2, 3), True)
+        inverse_std = ((centered * centered).mean((2, 3), True) + self.eps).rsqrt()
+        normal = centered * inverse_std
+        g = dy if weight is None else dy * weight.reshape(1, *self.groups[1:3], 1)
+        dx = (g - g.mean((2, 3), True) - normal * (g * normal).mean((2, 3), True)) * inverse_std
+        return (
+            dx.reshape(shape),
+            (dy * normal).sum((0, 3)).reshape(weight.shape) if self.needs[1] else None,
+            dy.sum((0, 3)).reshape(self.bias_shape) if self.needs[2] else None,
+        )
+
+
+class LayerNorm(GroupNorm):
+    """Group norm of one group: a sample's last dimensions, each number a channel."""
+
+    __slots__ = ()
+
+
+class InstanceNorm(GroupNorm):
+    """Group norm of groups of one channel."""
+
+    __slots__ = ()
 
 
 class RMSNorm(Function):
@@ -77,7 +107,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """
     lead, shape = _lead("layer_norm", input, normalized_shape)
     check_parameters("layer_norm", input._data, shape, weight=weight, bias=bias)
-    return _affine(Standardize(math.prod(lead), eps)(input), weight, bias)
+    return LayerNorm((math.prod(lead), 1, math.prod(shape), 1), eps)(input, weight, bias)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -101,8 +131,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         raise ValueError(
             f"{where()}group_norm: a group needs more than 1 value, got input of shape {shape} in {num_groups} groups"
         )
-    channels = (shape[1],) + (1,) * (len(shape) - 2)
-    return _affine(Standardize(rows, eps)(input), weight, bias, channels)
+    groups = shape[0], num_groups, shape[1] // num_groups, math.prod(shape[2:])
+    return GroupNorm(groups, eps)(input, weight, bias)
 
 
 def instance_norm(
@@ -123,15 +153,15 @@ def instance_norm(
         )
     check_parameters("instance_norm", a, a.shape[1:2], weight=weight, bias=bias, running_mean=running_mean,
                      running_var=running_var)  # fmt: skip
-    node = Standardize(a.shape[0] * a.shape[1], eps)
-    y = node(input)
     count = math.prod(a.shape[2:])
+    node = InstanceNorm((*a.shape[:2], 1, count), eps)
+    y = node(input, weight, bias)
     if running_mean is not None:
-        move_towards(running_mean, node.mean.reshape(a.shape[:2]).mean(axis=0), momentum)
+        move_towards(running_mean, node.mean.mean(axis=0), momentum)
     if running_var is not None:
-        unbiased = node.variance.reshape(a.shape[:2]).mean(axis=0) * (count / max(count - 1, 1))
+        unbiased = node.variance.mean(axis=0) * (count / max(count - 1, 1))
         move_towards(running_var, unbiased, momentum)
-    return _affine(y, weight, bias, (a.shape[1],) + (1,) * (a.ndim - 2))
+    return y
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
@@ -143,7 +173,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     check_parameters("rms_norm", input._data, shape, weight=weight)
     eps = np.finfo(input._data.dtype).eps if eps is None else eps
     axes = tuple(range(len(lead), len(lead) + len(shape)))
-    return _affine(RMSNorm(axes, float(eps))(input), weight, None)
+    y = RMSNorm(axes, float(eps))(input)
+    return y if weight is None else y * weight
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
@@ -183,12 +214,3 @@ def _lead(name, x, normalized_shape):
             f"{where()}{name}: the input must end in the dimensions {shape} (normalized_shape), but has shape {sizes}"
         )
     return sizes[: len(sizes) - len(shape)], shape
-
-
-def _affine(y, weight, bias, shape=None):
-    """y · weight + bias, both reshaped to `shape` if that is given; None stands for 1 and 0."""
-    if weight is not None:
-        y = y * (weight if shape is None else weight.reshape(shape))
-    if bias is not None:
-        y = y + (bias if shape is None else bias.reshape(shape))
-    return y

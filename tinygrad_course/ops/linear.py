@@ -6,7 +6,8 @@ import numpy as np
 
 from .. import engine
 from ..engine import Function, TensorBase, sum_to_shape, where
-from .convert import expect_tensor
+from ..kernels import matmul as kernels
+from .convert import contiguous, expect_tensor
 
 __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv", "addr", "addbmm", "baddbmm",
@@ -47,18 +48,17 @@ class Linear(Function):
 
     def forward(self, x, weight, bias):
         self.saved = (x if self.needs[1] else None, weight if self.needs[0] else None)
-        y = np.matmul(x, weight.T)
-        if bias is not None:
-            y += bias
-        return y
+        y = kernels.matmul(_rows(x), weight.T, None if bias is None else contiguous(bias))
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
     def backward(self, dy):
         x, weight = self.saved
-        rows = dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1])
-        dx = None if weight is None else np.matmul(dy, weight)
-        dweight = None if x is None else rows.T @ x.reshape(len(rows), x.shape[-1])
-        dbias = rows.sum(axis=0) if self.needs[2] else None
-        return dx, dweight, dbias
+        rows = _rows(dy)
+        dx = None if weight is None else kernels.matmul(rows, weight)
+        if dx is not None and dy.ndim != 2:
+            dx = dx.reshape(*dy.shape[:-1], weight.shape[1])
+        dweight = None if x is None else kernels.matmul(rows.T, _rows(x))
+        return dx, dweight, np.add.reduce(rows, 0) if self.needs[2] else None
 
     def backward_on_tape(self, dy):
         x, weight = self.saved_tensors()
@@ -66,6 +66,11 @@ class Linear(Function):
         dx = None if weight is None else matmul(dy, weight)
         dweight = None if x is None else matmul(rows.t(), x.reshape(rows.shape[0], x.shape[-1]))
         return dx, dweight, rows.sum(0) if self.needs[2] else None
+
+
+def _rows(x):
+    """x (…, features) as a matrix."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def matmul(x, other):

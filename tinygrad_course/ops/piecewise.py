@@ -8,7 +8,8 @@ import numpy as np
 
 from ..engine import Function, where
 from ..generator import default_generator
-from .convert import expect_floating, expect_tensor
+from ..kernels import activation as kernels
+from .convert import contiguous, expect_floating, expect_tensor
 from .reduce import normalize_dims
 from .select import choose
 
@@ -29,9 +30,13 @@ class Hardtanh(Function):
 
     def forward(self, x):
         self.saved = (x,)
-        return np.minimum(np.maximum(x, x.dtype.type(self.low)), x.dtype.type(self.high))
+        return kernels.hardtanh(contiguous(x), self.low, self.high)
 
     def backward(self, dy):
+        (x,) = self.saved
+        return kernels.hardtanh_backward(contiguous(dy), contiguous(x), self.low, self.high)
+
+    def backward_on_tape(self, dy):
         (x,) = self.saved
         return choose((x <= self.low) | (x >= self.high), 0, dy)
 
@@ -54,18 +59,33 @@ class LeakyReLU(Function):
 
     def forward(self, x):
         self.saved = (x,)
+        return kernels.leaky_relu(contiguous(x), self.slope)
+
+    def backward(self, dy):
+        (x,) = self.saved
+        return kernels.leaky_relu_backward(contiguous(dy), contiguous(x), self.slope)
+
+    def backward_on_tape(self, dy):
+        (x,) = self.saved
+        return choose(x > 0, dy, dy * self.slope)
+
+
+class RReLU(Function):
+    """y = x where x > 0, else a x, with an a for each element;  ∂y/∂x = 1 where x > 0, else a."""
+
+    __slots__ = ("slope",)
+    name = "rrelu"
+
+    def __init__(self, slope):
+        self.slope = slope
+
+    def forward(self, x):
+        self.saved = (x,)
         return np.where(x > 0, x, x * self.slope)
 
     def backward(self, dy):
         (x,) = self.saved
         return choose(x > 0, dy, dy * self.slope)
-
-
-class RReLU(LeakyReLU):
-    """y = x where x > 0, else a x, with an a for each element;  ∂y/∂x = 1 where x > 0, else a."""
-
-    __slots__ = ()
-    name = "rrelu"
 
 
 class PReLU(Function):

@@ -12,7 +12,7 @@ from ..generator import default_generator
 from ..kernels import activation as kernels
 from .activation import sigmoid, softmax
 from .convert import contiguous, expect_floating, expect_tensor
-from .elementwise import Erf, OfInput, erf
+from .elementwise import OfInput, erf
 from .reduce import normalize_dims
 from .select import choose
 
@@ -33,7 +33,17 @@ def _softplus(x):
     return softplus(x) if isinstance(x, TensorBase) else np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
 
 
-class ELU(OfInput):
+class Smooth(Function):
+    """An activation with kernels of its own. On the tape,  ∂y/∂x = slope(x), the same formula for tensors."""
+
+    __slots__ = ()
+
+    def backward_on_tape(self, dy):
+        (x,) = self.saved_tensors()
+        return dy * self.slope(x)
+
+
+class ELU(Smooth):
     """y = s x where x > 0, else s α (e^kx - 1);  ∂y/∂x = s α k e^kx where x ≤ 0, else s."""
 
     __slots__ = ("alpha", "rate", "scale")
@@ -42,9 +52,13 @@ class ELU(OfInput):
     def __init__(self, alpha, scale=1.0, rate=1.0):
         self.alpha, self.scale, self.rate = alpha, scale, rate
 
-    def function(self, x):
-        below = np.expm1(self.rate * np.minimum(x, 0)) * (self.alpha * self.scale)
-        return np.where(x > 0, x * self.scale, below)
+    def forward(self, x):
+        self.saved = (x,)
+        return kernels.elu(contiguous(x), self.alpha, self.scale, self.rate)
+
+    def backward(self, dy):
+        (x,) = self.saved
+        return kernels.elu_backward(contiguous(dy), contiguous(x), self.alpha, self.scale, self.rate)
 
     def slope(self, x):
         below = np.exp(self.rate * choose(x < 0, x, 0)) * (self.alpha * self.scale * self.rate)
@@ -65,39 +79,38 @@ class CELU(ELU):
     name = "celu"
 
 
-class GELU(Function):
+class GELU(Smooth):
     """y = x Φ(x), Φ(x) = (1 + erf(x/√2))/2;  ∂y/∂x = Φ(x) + x e^(-x²/2)/√2π."""
 
     __slots__ = ()
     name = "gelu"
 
     def forward(self, x):
-        below = 0.5 * (1 + Erf.function(x * math.sqrt(0.5)))  # kept, for it takes long
-        self.saved = x, below
-        return x * below
+        self.saved = (x,)
+        return kernels.gelu(contiguous(x))
 
     def backward(self, dy):
-        x, below = self.saved
-        return dy * (below + x * _density(x))
+        (x,) = self.saved
+        return kernels.gelu_backward(contiguous(dy), contiguous(x))
 
-    def backward_on_tape(self, dy):
-        x, _ = self.saved_tensors()
-        return dy * (0.5 * (1 + erf(x * math.sqrt(0.5))) + x * _density(x))
-
-
-def _density(x):
-    """The standard normal density."""
-    return np.exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
+    def slope(self, x):
+        density = np.exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
+        return 0.5 * (1 + erf(x * math.sqrt(0.5))) + x * density
 
 
-class TanhGELU(OfInput):
+class TanhGELU(Smooth):
     """y = x (1 + t)/2, t = tanh u, u = √(2/π) (x + 0.044715 x³);  ∂y/∂x = (1 + t)/2 + x (1 - t²)/2 ∂u/∂x."""
 
     __slots__ = ()
     name = "gelu"
 
-    def function(self, x):
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))))
+    def forward(self, x):
+        self.saved = (x,)
+        return kernels.tanh_gelu(contiguous(x))
+
+    def backward(self, dy):
+        (x,) = self.saved
+        return kernels.tanh_gelu_backward(contiguous(dy), contiguous(x))
 
     def slope(self, x):
         t = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x)))
@@ -105,7 +118,7 @@ class TanhGELU(OfInput):
         return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du
 
 
-class Swish(OfInput):
+class Swish(Smooth):
     """y = x σ(βx);  ∂y/∂x = s + βx s (1 - s), s = σ(βx)."""
 
     __slots__ = ("beta",)
@@ -113,11 +126,16 @@ class Swish(OfInput):
     def __init__(self, beta):
         self.beta = beta
 
-    def function(self, x):
-        return x * _sigmoid(x * self.beta)
+    def forward(self, x):
+        self.saved = (x,)
+        return kernels.silu(contiguous(x), self.beta)
+
+    def backward(self, dy):
+        (x,) = self.saved
+        return kernels.silu_backward(contiguous(dy), contiguous(x), self.beta)
 
     def slope(self, x):
-        s = _sigmoid(x * self.beta)
+        s = sigmoid(x * self.beta)
         return s * (1 + x * self.beta * (1 - s))
 
 
@@ -141,7 +159,7 @@ class Mish(OfInput):
         return t + x * (1 - t * t) * _sigmoid(x)
 
 
-class Softplus(OfInput):
+class Softplus(Smooth):
     """y = ln(1 + e^βx)/β, and x where βx is above a threshold;  ∂y/∂x = σ(βx), and 1 there."""
 
     __slots__ = ("beta", "threshold")
@@ -149,13 +167,17 @@ class Softplus(OfInput):
     def __init__(self, beta, threshold):
         self.beta, self.threshold = beta, threshold
 
-    def function(self, x):
-        scaled = x * self.beta
-        return np.where(scaled > self.threshold, x, _softplus(scaled) / self.beta)
+    def forward(self, x):
+        self.saved = (x,)
+        return kernels.softplus(contiguous(x), self.beta, self.threshold)
+
+    def backward(self, dy):
+        (x,) = self.saved
+        return kernels.softplus_backward(contiguous(dy), contiguous(x), self.beta, self.threshold)
 
     def slope(self, x):
         scaled = x * self.beta
-        return choose(scaled > self.threshold, 1, _sigmoid(scaled))
+        return choose(scaled > self.threshold, 1, sigmoid(scaled))
 
 
 class LogSigmoid(OfInput):

@@ -22,19 +22,24 @@ class Adam(Optimizer):
                         decoupled_weight_decay=decoupled_weight_decay)  # fmt: skip
         super().__init__(params, defaults, choices)
 
-    def update(self, parameter, gradient, state, group):
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = np.zeros_like(parameter)
-            state["exp_avg_sq"] = np.zeros_like(parameter)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = np.zeros_like(parameter)
-        state["step"] += 1
-        kernels.adam_step(
-            parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), state["step"],
-            group["lr"], *group["betas"], group["eps"], group["weight_decay"],
-            group.get("decoupled_weight_decay", False), group["maximize"],
-        )  # fmt: skip
+    def updater(self, group):
+        numbers = [float(n) for n in (group["lr"], *group["betas"], group["eps"], group["weight_decay"])]
+        numbers += [bool(group.get("decoupled_weight_decay", False)), bool(group["maximize"])]
+
+        def update(parameter, gradient, state):
+            if not state:
+                state["step"] = 0
+                state["exp_avg"] = np.zeros_like(parameter)
+                state["exp_avg_sq"] = np.zeros_like(parameter)
+                if group["amsgrad"]:
+                    state["max_exp_avg_sq"] = np.zeros_like(parameter)
+            state["step"] += 1
+            kernels.adam_step(
+                parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
+                state["step"], *numbers,
+            )  # fmt: skip
+
+        return update
 
 
 class AdamW(Adam):

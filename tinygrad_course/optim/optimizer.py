@@ -1,6 +1,7 @@
 """What all optimizers share: parameter groups, `zero_grad`, `state_dict`."""
 
 import copy
+import functools
 from collections import defaultdict
 
 from ..engine import TensorBase, enable_grad, no_grad
@@ -13,8 +14,9 @@ class Optimizer:
     """Base of the optimizers. `params` is an iterable of tensors, or of dicts {"params": […], option: value}.
 
     A subclass gives `update(parameter, gradient, state, group)`: it changes the array `parameter` in place;
-    `state` is that parameter's own dict, empty at its first step. Options that choose between PyTorch's
-    implementations (`choices`) are taken and kept in the groups, but change nothing here.
+    `state` is that parameter's own dict, empty at its first step. Or it gives `updater(group)`, which reads the
+    group's options once and returns a function (parameter, gradient, state) for all its parameters. Options that
+    choose between PyTorch's implementations (`choices`) are taken and kept in the groups, but change nothing here.
     """
 
     choices = {"foreach": None, "capturable": False, "differentiable": False}
@@ -83,15 +85,19 @@ class Optimizer:
         self._stepped = True
         with no_grad():
             for group in self.param_groups:
+                update = self.updater(group)
                 for p in group["params"]:
                     if p.grad is not None:
-                        state = self.state[p]
                         array = contiguous(p._data)
-                        self.update(array, contiguous(p.grad._data), state, group)
+                        update(array, contiguous(p.grad._data), self.state[p])
                         if array is not p._data:  # kernels work on contiguous arrays
                             p._data[...] = array
                         p._changed_in_place()
         return loss
+
+    def updater(self, group):
+        """The function that steps one parameter with the options of `group`."""
+        return functools.partial(self.update, group=group)
 
     @staticmethod
     def descent(parameter, gradient, group):

@@ -25,16 +25,19 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def update(self, parameter, gradient, state, group):
-        momentum = group["momentum"]
-        velocity = state.get("momentum_buffer")
-        first = velocity is None
-        if momentum != 0 and first:
-            velocity = state["momentum_buffer"] = np.empty_like(parameter)
-        kernels.sgd_step(
-            parameter, gradient, velocity if momentum != 0 else None, group["lr"], momentum, group["dampening"],
-            group["weight_decay"], group["nesterov"], group["maximize"], first,
-        )  # fmt: skip
+    def updater(self, group):
+        numbers = [float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")]
+        numbers += [bool(group["nesterov"]), bool(group["maximize"])]
+        if not group["momentum"]:
+            return lambda parameter, gradient, state: kernels.sgd_step(parameter, gradient, None, *numbers, True)
+
+        def update(parameter, gradient, state):
+            first = state.get("momentum_buffer") is None
+            if first:
+                state["momentum_buffer"] = np.empty_like(parameter)
+            kernels.sgd_step(parameter, gradient, state["momentum_buffer"], *numbers, first)
+
+        return update
 
 
 class ASGD(Optimizer):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import tinygrad_course
 from tinygrad_course import engine
 
-from . import levels, model, values, view
+from . import levels, model, theme, values, view
 from .recorder import Recording
 
 _SMALL = 20  # nodes up to which a notebook shows a picture, and beyond it the page
@@ -39,6 +39,7 @@ class GradientFlow:
         self.has_gradients = has_gradients
         self.title, self.loss = title, loss
         self.origin = origin
+        self.theme = "light"
 
     def node(self, name):
         """The last node with this name (dotted path, or operation). Raises KeyError if there is none."""
@@ -53,11 +54,24 @@ class GradientFlow:
         other.scale = values.choose_scale([], scale)
         return other
 
+    def with_theme(self, name):
+        """The same graph in another theme: "light", "dark", "paper" or "contrast". ValueError for another."""
+        other = copy.copy(self)
+        other.theme = theme.check(name)
+        return other
+
     def to_dot(self):
         """The graph in the DOT language, byte for byte the same for the same model and seed."""
         from .dot import to_dot
 
-        return to_dot(self)
+        with theme.use(self.theme):
+            return to_dot(self)
+
+    def to_text(self):
+        """The graph as plain text for a terminal: a line a node, highways as lines on the right."""
+        from .text import to_text
+
+        return to_text(self)
 
     def to_graphviz(self):
         """A `graphviz.Source`, for those who like the package's own `render` and `view`. Needs `graphviz`."""
@@ -65,8 +79,10 @@ class GradientFlow:
 
         return graphviz.Source(self.to_dot())
 
-    def save(self, path, *, renderer="auto", time_limit=20.0):
-        """Write a picture; the format is the file's suffix: .svg, .png, .pdf, .dot or .html. Returns the path.
+    def save(self, path, *, renderer="auto", time_limit=20.0, file_format=None):
+        """Write a picture; the format is the file's suffix: .svg, .png, .pdf, .dot, .html or .txt. Returns the path.
+
+        file_format: one of these, for a file whose name does not tell.
 
         .html is a page in one file that walks through backward step by step: see `viz.page`.
 
@@ -77,7 +93,7 @@ class GradientFlow:
         """
         from .render import save
 
-        return save(self, path, renderer=renderer, time_limit=time_limit)
+        return save(self, path, renderer=renderer, time_limit=time_limit, file_format=file_format)
 
     def to_svg(self, *, renderer="auto", time_limit=20.0):
         """The picture as SVG text."""

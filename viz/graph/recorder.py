@@ -1,44 +1,23 @@
 """Watch forward and backward through the engine's observers, and keep a few numbers per node and per edge."""
 
 import contextlib
-import math
+import os
+import pickle
 import weakref
-from typing import NamedTuple
 
 import numpy as np
 
 from tinygrad_course import engine
 
-from .stats import measure, root_mean_square
-from .trace import Leaf, Operation, Source, Trace
+from ..files import check_folder, write_atomically
+from . import steps
+from .stats import Details, dead_share, histogram, saturated_share
+from .steps import Layer, Step
+from .trace import LeafRecord, Trace
+
+__all__ = ["Layer", "Recording", "Step", "record"]
 
 _SWEEP_FROM = 20_000  # operations without a backward pass (an evaluation loop) after which dead ones are forgotten
-
-
-class Layer(NamedTuple):
-    """A layer with weights. `gradient_rms` is RMS(∂L/∂z), `activation_rms` RMS(z), of its output z before the
-    activation function and after the batch norm, where one follows; `depth` counts from 1 at the input."""
-
-    name: str
-    depth: int
-    gradient_rms: float
-    activation_rms: float
-
-
-class Structure(NamedTuple):
-    """What the steps of a training run have in common: the names of the operations, and which are layers."""
-
-    labels: tuple
-    layers: tuple  # (index of the operation whose output is z, name) of each layer with weights
-
-
-class Step(NamedTuple):
-    """One backward pass: the loss, and by operation, in forward order, RMS of gradient and of output (nan: none)."""
-
-    loss: float | None
-    structure: Structure
-    gradient_rms: np.ndarray
-    activation_rms: np.ndarray
 
 
 class Recording(engine.Observer):
@@ -48,16 +27,23 @@ class Recording(engine.Observer):
     steps: one `Step` for each backward pass, small numbers only.
     """
 
-    def __init__(self, model=None, names=None, every=1):
+    def __init__(self, model=None, names=None, every=1, details=False):
         if every < 1 or int(every) != every:
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
         self.steps = []
-        self._model, self._given, self._every = model, dict(names or {}), int(every)
+        self._model, self._given, self._every, self._details = model, dict(names or {}), int(every), bool(details)
         self._names, self._parameters = {}, set()
         self._trace, self._finished = Trace(), None  # being recorded; the last one with a backward pass
         self._done = False  # a backward pass has gone through self._trace
+        self._idle = False  # this step is one that is not recorded
         self._passes, self._loss = 0, None
-        self._sums, self._visited = {}, []
+        self._visited = []  # orders of the operations that backward has reached, the youngest first
+        self._arrived = {}  # order -> (the one contribution that is on its way there, its row); (None, -1): several
+        self._sums = {}  # index of a leaf with several uses -> what has arrived there
+        self._known_leaves = {}  # id(tensor) -> LeafRecord of a leaf that wants a gradient: the same in every step
+        self._saved_by = None  # (names of the operations, bytes each saves), from the first step
+        self._kept = set()  # ids of the arrays that operations of this graph keep
+        self._structure = None, None  # signature, Structure of the last step
         self._sweep_at = _SWEEP_FROM
         self._stack = contextlib.ExitStack()
 
@@ -70,10 +56,10 @@ class Recording(engine.Observer):
 
     def __exit__(self, *exception):
         self._stack.close()
-        self._model, self._given, self._sums = None, {}, {}  # let go of every tensor
+        self._model, self._given, self._sums, self._arrived = None, {}, {}, {}  # let go of every tensor
 
     def _learn_names(self):
-        self._names = {}
+        self._names, self._known_leaves = {}, {}
         for name, tensor in self._given.items():
             if isinstance(tensor, engine.TensorBase):
                 self._names.setdefault(id(tensor), name)
@@ -85,162 +71,186 @@ class Recording(engine.Observer):
     # ------------------------------------------------------------------------------------ what the tape tells
 
     def forward(self, node, inputs, output):
-        if self._passes % self._every:
+        if self._idle:
             return
-        trace = self._trace_for(node)
-        sources = tuple(
-            self._source(trace, edge, tensor) for edge, tensor in zip(node.edges, inputs, strict=True)
-        )  # fmt: skip
-        data = output._data
-        on_tape = output.node is node
+        trace = self._trace_for(node) if self._done else self._trace
+        sources = []
+        for edge, tensor in zip(node.edges, inputs, strict=True):
+            if tensor is None:
+                sources.append(None)
+            elif edge is not None and edge is tensor.node:
+                if edge.order not in trace.records:
+                    self._adopt(trace, edge)
+                sources.append(edge.order)
+            else:
+                sources.append(self._leaf_or_constant(trace, edge, tensor))
+        data, order, on_tape = output._data, node.order, output.node is node
         alive = weakref.ref(node if on_tape else output)
-        trace.operations[node.order] = Operation(
-            node.order, node.name, node.scope, data.shape, str(data.dtype), sources, on_tape, measure(data), alive
-        )
+        trace.records[order] = (
+            order, node.name, node.scope, data.shape, data.dtype, sources, on_tape, trace.table.add(data), alive
+        )  # fmt: skip
         if not on_tape:
-            trace.remember_output(output, node.order)
-        if len(trace.operations) > self._sweep_at:
+            trace.remember_output(output, order)
+        if self._saved_by is None:
+            trace.saved_bytes[order] = self._bytes_saved(node, inputs)
+        if self._details:
+            trace.details[order] = _look_closer(node.name, data)
+        if len(trace.records) > self._sweep_at:
             trace.sweep()
-            self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.operations))
+            self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))
 
     def begin_backward(self, outputs, gradients):
-        self._visited, self._sums = [], {}
+        self._visited, self._arrived, self._sums = [], {}, {}
         trace = self._trace
         self._loss = None
         for output, gradient in zip(outputs, gradients, strict=True):
             if self._loss is None and output._data.size == 1:
                 self._loss = float(output._data.reshape(()))
-            if output.node is not None and self._passes % self._every == 0:
+            if output.node is not None and not self._idle:
                 self._adopt(trace, output.node)
                 trace.roots.append(output.node.order)
-                trace.seeds[output.node.order] = measure(np.asarray(gradient))
+                trace.seeds[output.node.order] = trace.table[trace.table.add(np.asarray(gradient))]
 
     def backward(self, node, gradient, contributions):
-        operation = self._trace.operations.get(node.order)
-        if operation is None:
+        trace, order = self._trace, node.order
+        record = trace.records.get(order)
+        if record is None or self._idle:
             return
-        operation.gradient = measure(gradient)
-        if operation.dtype is None:
-            operation.dtype = str(gradient.dtype)
-        rms = operation.gradient.rms
-        operation.contributions = sent = tuple([
-            None if c is None else rms if c is gradient else root_mean_square(c) for c in contributions
-        ])  # fmt: skip
-        self._visited.append(operation)
-        for source, contribution, rms in zip(operation.sources, contributions, sent, strict=True):
-            if contribution is not None and source is not None and source.leaf is not None:
-                self._arrive_at_leaf(source.leaf, contribution, rms)
+        add, arrived = trace.table.add, self._arrived
+        one, row = arrived.pop(order, (None, -1))
+        if one is not gradient:
+            row = add(gradient)
+        sent = []
+        for source, contribution in zip(record[5], contributions, strict=True):
+            if contribution is None:
+                sent.append(-1)
+                continue
+            number = row if contribution is gradient else add(contribution)
+            sent.append(number)
+            if source is None:
+                continue
+            if source > 0:  # what arrives there alone has been measured here
+                arrived[source] = (None, -1) if source in arrived else (contribution, number)
+            elif trace.leaf_uses[-1 - source] == 1:
+                trace.leaf_gradients[-1 - source] = number
+            else:
+                self._add_up(-1 - source, contribution)
+        trace.passed[order] = row, sent
+        self._visited.append(order)
+        if self._details:
+            trace.details[order] = trace.details.get(order, Details())._replace(gradient=histogram(gradient))
 
     def end_backward(self):
         trace = self._trace
         for index, total in self._sums.items():
-            trace.leaves[index].gradient = measure(total)
-        self._sums = {}
+            trace.leaf_gradients[index] = trace.table.add(total)
         if self._visited:
             self._finished, self._done = trace, True
-            self.steps.append(self._step())
-        self._visited = []
+            self.steps.append(self._step(trace, self._visited[::-1]))
+            if self._saved_by is None:
+                names = tuple([record[1] for record in trace.records.values()])
+                self._saved_by, self._kept = (names, list(map(trace.saved_bytes.get, trace.records))), set()
+        self._visited, self._sums, self._arrived = [], {}, {}
         self._passes += 1
+        self._idle = self._passes % self._every != 0
 
     # ------------------------------------------------------------------------------------ the work
 
     def _trace_for(self, node):
         """The trace this operation belongs to: after a backward pass, one that reads no older node is a new graph."""
-        if self._done:
-            old = self._trace.operations
-            if not any(isinstance(e, engine.Function) and e.order in old for e in node.edges):
-                self._trace, self._done, self._sweep_at = Trace(), False, _SWEEP_FROM
+        old = self._trace.records
+        if not any(isinstance(edge, engine.Function) and edge.order in old for edge in node.edges):
+            self._trace, self._done, self._sweep_at = Trace(), False, _SWEEP_FROM
         return self._trace
 
-    def _source(self, trace, edge, tensor):
-        if tensor is None:
-            return None
-        if isinstance(edge, engine.Function):
-            self._adopt(trace, edge)
-            return Source(edge.order, None)
+    def _leaf_or_constant(self, trace, edge, tensor):
+        """The source of an operand that is not on the tape: what made it outside of it, or a leaf."""
         if edge is None:
             order = trace.made_by(tensor)
-            if order is None and tensor.node is not None and tensor.node.order in trace.operations:
+            if order is None and tensor.node is not None and tensor.node.order in trace.records:
                 order = tensor.node.order
             if order is not None:
-                return Source(order, None)
-        return Source(None, self._leaf(trace, tensor))
+                return order
+        return -1 - self._leaf(trace, tensor)
 
     def _leaf(self, trace, tensor):
         index = trace.leaf_index(tensor)
         if index is None:
-            if tensor._requires_grad and id(tensor) not in self._names:
-                self._learn_names()  # a layer may have made its parameters just now
-            parameter = id(tensor) in self._parameters or type(tensor).__name__ == "Parameter"
-            leaf = Leaf(tensor, self._names.get(id(tensor)), parameter, None if parameter else measure(tensor._data))
-            index = trace.add_leaf(leaf, tensor)
-        trace.leaves[index].uses += 1
+            record = self._known_leaves.get(id(tensor))
+            if record is None or record.reference() is not tensor or record.requires_grad != tensor._requires_grad:
+                record = self._leaf_record(trace, tensor)
+            index = trace.add_leaf(record, tensor)
+        trace.leaf_uses[index] += 1
         return index
+
+    def _leaf_record(self, trace, tensor):
+        key, data = id(tensor), tensor._data
+        if tensor._requires_grad and key not in self._names:
+            self._learn_names()  # a layer may have made its parameters just now
+        parameter = key in self._parameters or type(tensor).__name__ == "Parameter"
+        row = -1 if parameter else trace.table.add(data)
+        record = LeafRecord(
+            weakref.ref(tensor), self._names.get(key), parameter, data.shape, data.dtype, tensor._requires_grad, row
+        )
+        if parameter:
+            self._known_leaves[key] = record
+        return record
 
     def _adopt(self, trace, node):
         """Take in a node, and all behind it, that ran before the recording began: its structure is on the tape."""
         stack = [node]
         while stack:
             node = stack.pop()
-            if node.order in trace.operations:
+            if node.order in trace.records:
                 continue
             earlier = self._finished.operations.get(node.order) if self._finished is not None else None
             sources = []
             for edge in node.edges:
                 if isinstance(edge, engine.Function):
                     stack.append(edge)
-                    sources.append(Source(edge.order, None))
+                    sources.append(edge.order)
                 else:
-                    sources.append(None if edge is None else Source(None, self._leaf(trace, edge)))
-            trace.operations[node.order] = Operation(
-                node.order, node.name, node.scope, node.shape, earlier and earlier.dtype, tuple(sources), True,
-                earlier and earlier.activation, weakref.ref(node)
+                    sources.append(None if edge is None else -1 - self._leaf(trace, edge))
+            trace.records[node.order] = (
+                node.order, node.name, node.scope, node.shape, earlier and earlier.dtype, sources, True,
+                trace.table.put(earlier and earlier.activation), weakref.ref(node)
             )  # fmt: skip
 
-    def _arrive_at_leaf(self, index, contribution, rms):
-        leaf = self._trace.leaves[index]
-        if leaf.uses < 2:
-            leaf.gradient = measure(contribution, rms)
-        elif index in self._sums:
+    def _add_up(self, index, contribution):
+        if index in self._sums:
             self._sums[index] += contribution
         else:
             self._sums[index] = np.array(contribution)  # a copy: the tape adds to its own in place
 
-    def _step(self):
-        visited = sorted(self._visited, key=lambda operation: operation.order)
-        labels = tuple([f"{o.scope} ({o.name})" if o.scope else o.name for o in visited])
-        structure = Structure(labels, tuple(self._weight_layers(visited)))
-        if self.steps and self.steps[-1].structure == structure:
-            structure = self.steps[-1].structure
-        gradients = np.array([o.gradient.rms if o.gradient else math.nan for o in visited])
-        activations = np.array([o.activation.rms if o.activation else math.nan for o in visited])
-        return Step(self._loss, structure, gradients, activations)
+    def _bytes_saved(self, node, inputs):
+        """Bytes of the arrays that this operation, and none before it, keeps for backward; parameters live anyway."""
+        total = 0
+        for array in getattr(node, "saved", ()):
+            if not isinstance(array, np.ndarray):
+                continue
+            owner = array if array.base is None else array.base
+            learned = any(t is not None and t.node is None and t._requires_grad and t._data is array for t in inputs)
+            if not learned and id(owner) not in self._kept:
+                self._kept.add(id(owner))
+                total += array.nbytes
+        return total
 
-    def _weight_layers(self, operations):
-        index_of = {operation.order: index for index, operation in enumerate(operations)}
-        norm_of = {}  # order of an operation -> index of the normalization that reads its output
-        for index, operation in enumerate(operations):
-            source = operation.sources[0] if operation.sources else None
-            if "norm" in operation.name and source is not None and source.operation is not None:
-                norm_of[source.operation] = index
-        for operation in operations:
-            if any(self._is_weight(source, operation) for source in operation.sources):
-                weight = next(s.leaf for s in operation.sources if self._is_weight(s, operation))
-                name = operation.scope or (self._trace.leaves[weight].name or operation.name).removesuffix(".weight")
-                yield norm_of.get(operation.order, index_of[operation.order]), name
-
-    def _is_weight(self, source, operation):
-        if source is None or source.leaf is None:
-            return False
-        leaf = self._trace.leaves[source.leaf]
-        learned = leaf.is_parameter or (leaf.requires_grad and operation.name in ("matmul", "linear"))
-        return learned and len(leaf.shape) >= 2
+    def _step(self, trace, visited):
+        signature = steps.signature(trace, visited)
+        if signature != self._structure[0]:
+            self._structure = signature, steps.structure(trace, visited)
+        return steps.step(trace, visited, self._loss, self._structure[1])
 
     # ------------------------------------------------------------------------------------ what a caller reads
 
     @property
     def trace(self):
-        return self._finished if self._finished is not None else self._trace
+        trace = self._finished if self._finished is not None else self._trace
+        if not trace.saved_bytes and self._saved_by is not None:
+            names, saved = self._saved_by
+            if names == tuple([record[1] for record in trace.records.values()]):
+                trace.saved_bytes = dict(zip(trace.records, saved, strict=True))
+        return trace
 
     def layers(self, step=-1):
         """The layers with weights, in order from the input: a list of `Layer`. `step` picks the backward pass.
@@ -264,12 +274,38 @@ class Recording(engine.Observer):
         rows = [self.layers(step) for step in range(len(self.steps))]
         return np.array([[layer.gradient_rms for layer in row] for row in rows if [one.name for one in row] == last])
 
+    def save(self, path):
+        """Keep the run in a file (a pickle: only load what you trust); returns the path. `Recording.load` reads it."""
+        path = os.fspath(path)
+        check_folder(path)
+        other = Recording()
+        other.steps, other._finished = self.steps, self.trace.without_tensors()
+        write_atomically(path, pickle.dumps(other.__dict__ | {"_stack": None, "_trace": None, "_known_leaves": {}}))
+        return path
+
+    @classmethod
+    def load(cls, path):
+        """The recording that `save` wrote."""
+        with open(path, "rb") as file:
+            kept = pickle.load(file)
+        recording = cls()
+        recording.steps, recording._finished = kept["steps"], kept["_finished"]
+        return recording
+
     def __repr__(self):
-        trace = self.trace
-        return f"<Recording of {len(trace.operations)} operations, {len(self.steps)} backward passes>"
+        return f"<Recording of {len(self.trace.records)} operations, {len(self.steps)} backward passes>"
 
 
-def record(model=None, *, names=None, every=1):
+def _look_closer(name, data):
+    """`Details` of an output."""
+    if data.dtype.kind != "f":
+        return Details()
+    dead = dead_share(data) if name == "relu" else None
+    saturated = saturated_share(data, name) if name in ("tanh", "sigmoid") else None
+    return Details(histogram(data), None, dead, saturated)
+
+
+def record(model=None, *, names=None, every=1, details=False):
     """Watch what runs inside `with`: statistics of every output, gradient and contribution; no array is kept.
 
         with viz.record(model) as recording:
@@ -280,5 +316,7 @@ def record(model=None, *, names=None, every=1):
     model: names the parameters (any object with `named_parameters()`); without it they go by their layer.
     names: {"a": a, …}, names for other tensors; `names=locals()` will do.
     every: record one step in so many (a step ends with its backward pass), to watch a training run cheaply.
+    details: also histograms, the share of dead relu units and of saturated tanh and sigmoid outputs, which takes
+        a second look at every array.
     """
-    return Recording(model, names, every)
+    return Recording(model, names, every, details)

@@ -12,8 +12,9 @@ import sys
 import tempfile
 
 from ..files import check_folder, check_format, format_of, write_atomically
+from . import theme
 
-FORMATS = ("svg", "png", "pdf", "dot", "html")
+FORMATS = ("svg", "png", "pdf", "dot", "txt", "html")
 RENDERERS = ("auto", "dot", "pygraphviz", "builtin")
 LONGEST_PATH = 28  # nodes that fit below each other on a screen and a half
 MOST_PIXELS = 25_000_000
@@ -40,10 +41,11 @@ class RendererError(RuntimeError):
     """A renderer that was asked for by name cannot draw."""
 
 
-def save(flow, path, *, renderer="auto", time_limit=20.0):
+def save(flow, path, *, renderer="auto", time_limit=20.0, file_format=None):
     """Write `flow` to `path` in the format of its suffix; returns the path. See `GradientFlow.save`."""
     path = os.fspath(path)
-    file_format = format_of(path, FORMATS)
+    file_format = file_format or format_of(path, FORMATS)
+    check_format(file_format, FORMATS)
     check_folder(path)
     write_atomically(path, to_bytes(flow, file_format, renderer=renderer, time_limit=time_limit))
     return path
@@ -56,6 +58,8 @@ def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
         raise ValueError(f"renderer must be one of {', '.join(RENDERERS)}, got {renderer!r}")
     if file_format == "dot":
         return flow.to_dot().encode("utf-8")
+    if file_format == "txt":
+        return (flow.to_text() + "\n").encode("utf-8")
     if file_format == "html":
         return flow.to_html().encode("utf-8")
     chain = (("dot", _by_dot), ("pygraphviz", _by_pygraphviz))
@@ -70,7 +74,8 @@ def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
                 raise RendererError(f"{reason}; renderer='auto' falls back to the built-in layout")
     from .draw import draw_bytes
 
-    return draw_bytes(flow, file_format)
+    with theme.use(flow.theme):
+        return draw_bytes(flow, file_format)
 
 
 def is_long(flow):

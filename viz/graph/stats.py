@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-_SMALL, _LARGE = 1e-24, 1e30  # a sum of squares outside may have lost digits in float32: measure again, scaled
+_ROOM = 512  # rows of a table to begin with
+_LOWEST, _OCTAVES = -48, 64  # of a histogram: |x| from 2^-48 to 2^16
+_MOST_SAMPLES = 65_536  # numbers that a histogram looks at
+_SATURATED = 0.97  # |tanh|: where its derivative is below 6 % of the largest; a sigmoid is at (1 ± 0.97)/2 then
 
 
 class Statistics(NamedTuple):
@@ -13,7 +16,7 @@ class Statistics(NamedTuple):
 
     rms: √(mean of squares), nan or inf where the array holds one; largest: max |a|; zeros: share of exact
     zeros, 0 to 1; not_finite: how many NaN or Inf; size: how many numbers; value: the number itself, with its
-    sign, where there is only one.
+    sign, where there is only one; mean: their mean.
     """
 
     rms: float
@@ -22,6 +25,7 @@ class Statistics(NamedTuple):
     not_finite: int
     size: int
     value: float | None = None
+    mean: float = 0.0
 
     @property
     def norm(self):
@@ -29,31 +33,153 @@ class Statistics(NamedTuple):
         return math.sqrt(self.size) * self.rms
 
 
+class Table:
+    """Statistics of many arrays, a row of plain numbers each, made into objects only when someone asks.
+
+    The columns are those of `tinygrad_course.kernels.statistics`, whose one pass over an array fills a row. Where
+    Numba is missing, NumPy does.
+    """
+
+    __slots__ = ("rows", "used")
+    _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large)
+
+    def __init__(self):
+        self.rows = np.empty((_ROOM, 6))
+        self.used = 0
+        if Table._loops is None:
+            Table._loops = _loops()
+
+    def add(self, array):
+        """Measure an array; the number of its row, or -1 if it holds no floating-point numbers."""
+        loop = Table._loops.get(array.dtype.char)
+        if loop is None:
+            if array.dtype.kind != "f":
+                return -1
+            loop = (_by_numpy,) * 2 + (math.inf,)
+        number = self.used
+        if number == len(self.rows):
+            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
+        self.used = number + 1
+        serial, parallel, large = loop
+        (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
+        return number
+
+    def put(self, known):
+        """A row for `Statistics` that are known; -1 for None."""
+        if known is None:
+            return -1
+        number = self.add(np.zeros(0))
+        zeros = round(known.zeros * known.size)
+        self.rows[number] = known.rms, known.largest, known.mean * known.size, zeros, known.not_finite, known.size
+        return number
+
+    def __getitem__(self, number):
+        """`Statistics` of a row, None for row -1."""
+        if number < 0:
+            return None
+        rms, largest, total, zeros, not_finite, size = self.rows[number].tolist()
+        if size == 0:
+            return Statistics(0.0, 0.0, 0.0, 0, 0)
+        value = total if size == 1 else None
+        return Statistics(rms, largest, zeros / size, int(not_finite), int(size), value, total / size)
+
+
+def _loops():
+    """The kernel for each dtype."""
+    try:
+        from tinygrad_course.kernels import statistics as kernels
+
+        single = (kernels.measure_32, kernels.measure_32_parallel, kernels.SERIAL_BELOW)
+        return {"f": single, "d": (kernels.measure_64, kernels.measure_64, math.inf)}
+    except ImportError:
+        return {}
+
+
+def _by_numpy(flat, table, number):
+    """What the kernels do, in NumPy: their oracle, and their stand-in."""
+    wide = flat.astype(np.float64)
+    not_finite = int(flat.size - np.count_nonzero(np.isfinite(wide)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = math.inf if not_finite else float(np.abs(wide).max(initial=0.0))
+        total = float(wide.sum())
+    zeros = flat.size - int(np.count_nonzero(flat))
+    table[number] = root_mean_square(wide), largest, total, zeros, not_finite, flat.size
+
+
 def root_mean_square(array):
     """√(mean of squares) of a float array, without overflow or underflow on the way; 0.0 for an empty one."""
-    if array.size == 0:
-        return 0.0
-    flat = array.ravel()
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(np.dot(flat, flat))
-    if _SMALL < total < _LARGE:
-        return math.sqrt(total / flat.size)
-    largest = float(np.max(np.abs(flat)))
+    flat = np.asarray(array, dtype=np.float64).ravel()
+    largest = float(np.abs(flat).max(initial=0.0))
     if largest == 0.0 or not math.isfinite(largest):
         return largest
-    scaled = flat.astype(np.float64) / largest
+    scaled = flat / largest
     return largest * math.sqrt(float(np.dot(scaled, scaled)) / flat.size)
 
 
-def measure(array, rms=None):
-    """`Statistics` of an array (of known RMS); None if it holds no floating-point numbers (labels, indices, masks)."""
+def measure(array):
+    """`Statistics` of one array; None if it holds no floating-point numbers (labels, indices, masks)."""
+    table = Table()
+    return table[table.add(np.asarray(array))]
+
+
+# ------------------------------------------------------------------------------------ on demand
+
+
+class Details(NamedTuple):
+    """What a second look at an operation finds, in `record(details=True)`.
+
+    output, gradient: `Histogram`s or None; dead: share of units (features, channels) of a relu that are 0 for the
+    whole batch; saturated: share of the outputs of a tanh or sigmoid at which its derivative is below 6 % of its
+    largest; None for other operations.
+    """
+
+    output: tuple | None = None
+    gradient: tuple | None = None
+    dead: float | None = None
+    saturated: float | None = None
+
+
+class Histogram(NamedTuple):
+    """How often each size occurs: counts of |x| in [2^k, 2^(k+1)) for k = lowest, lowest + 1, …, by sign.
+
+    Numbers outside are counted at the ends; `zeros` apart. Large arrays are sampled evenly.
+    """
+
+    lowest: int
+    negative: tuple
+    positive: tuple
+    zeros: int
+
+
+def histogram(array):
+    """`Histogram` of an array in octaves, cut to those that occur; None if it has no finite numbers."""
     if array.dtype.kind != "f":
         return None
-    size = array.size
-    if size == 0:
-        return Statistics(0.0, 0.0, 0.0, 0, 0)
-    rms = root_mean_square(array) if rms is None else rms
-    largest = float(max(array.max(), -array.min()))
-    not_finite = 0 if math.isfinite(rms) else int(size - np.count_nonzero(np.isfinite(array)))
-    value = float(array.reshape(())) if size == 1 else None
-    return Statistics(rms, largest, 1.0 - int(np.count_nonzero(array)) / size, not_finite, size, value)
+    flat = array.ravel("K")
+    flat = flat[:: max(1, flat.size // _MOST_SAMPLES)]
+    flat = flat[np.isfinite(flat)]
+    if not flat.size:
+        return None
+    exponents = np.clip(np.frexp(flat)[1] - 1 - _LOWEST, 0, _OCTAVES - 1)
+    positive = np.bincount(exponents[flat > 0], minlength=_OCTAVES)
+    negative = np.bincount(exponents[flat < 0], minlength=_OCTAVES)
+    found = np.flatnonzero(positive + negative)
+    first, last = (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
+    counts = tuple(negative[first:last].tolist()), tuple(positive[first:last].tolist())
+    return Histogram(_LOWEST + first, *counts, int(np.count_nonzero(flat == 0)))
+
+
+def dead_share(array):
+    """Share of units that are 0 for the whole batch: features of (N, F, …), or channels of (N, C, H, W)."""
+    if array.ndim < 2 or not array.size:
+        return None
+    alive = np.any(array != 0, axis=tuple(axis for axis in range(array.ndim) if axis != 1))
+    return 1.0 - float(np.count_nonzero(alive)) / alive.size
+
+
+def saturated_share(array, name):
+    """Share of a tanh's or sigmoid's outputs near their ends."""
+    if not array.size:
+        return None
+    sizes = np.abs(array if name == "tanh" else 2.0 * array - 1.0)
+    return float(np.count_nonzero(sizes > _SATURATED)) / array.size

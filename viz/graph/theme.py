@@ -1,20 +1,65 @@
 """Colours, widths and glyphs. Two channels for everything: what colour says, a glyph and a number say too."""
 
+import contextlib
+import contextvars
 import math
 
 # ColorBrewer RdBu, 11 classes, blue (vanishing) to red (exploding); safe for all common colour blindness.
 RDBU = ("#053061", "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b",
         "#67001f")  # fmt: skip
-HIGHWAY = "#00857c"  # teal: skips, and the border of a merge
-TRUNK = "#5f6670"
-BORDER = "#8a9099"
-INK, FAINT, PAPER = "#1b1f24", "#59616b", "#ffffff"
-NEUTRAL = "#eceff1"  # data, a lone loss, structure without gradients
-NO_GRADIENT = "#ffffff"
-ZERO = "#d9d2e9"
-BAD = "#ffd400"  # NaN and Inf: a colour that is not on the scale
-ALARM = "#d00000"  # border of the node where NaN or Inf begins
 FONT = "Helvetica"
+DARK = "#1b1f24"  # the ink on light fills, whatever the theme
+
+# What surrounds the colour scale. Read as `theme.INK`, `theme.HIGHWAY`, …: the value is that of the theme in use.
+_LIGHT = {
+    "HIGHWAY": "#00857c",  # teal: skips, and the border of a merge
+    "TRUNK": "#5f6670",
+    "BORDER": "#8a9099",
+    "INK": "#1b1f24",
+    "FAINT": "#59616b",
+    "PAPER": "#ffffff",
+    "NEUTRAL": "#eceff1",  # data, a lone loss, structure without gradients
+    "NO_GRADIENT": "#ffffff",
+    "ZERO": "#d9d2e9",
+    "BAD": "#ffd400",  # NaN and Inf: a colour that is not on the scale
+    "ALARM": "#d00000",  # border of the node where NaN or Inf begins
+}
+THEMES = {
+    "light": _LIGHT,
+    "dark": {**_LIGHT, "HIGHWAY": "#2dd4bf", "TRUNK": "#a3abb5", "BORDER": "#7b838d", "INK": "#e8eaed",
+             "FAINT": "#a9b1ba", "PAPER": "#16191d", "NEUTRAL": "#2f353c", "NO_GRADIENT": "#16191d",
+             "ALARM": "#ff5c5c"},
+    "paper": {**_LIGHT, "TRUNK": "#000000", "BORDER": "#000000", "INK": "#000000", "FAINT": "#333333",
+              "NEUTRAL": "#ffffff"},
+    "contrast": {**_LIGHT, "HIGHWAY": "#005f57", "TRUNK": "#000000", "BORDER": "#000000", "INK": "#000000",
+                 "FAINT": "#000000", "NEUTRAL": "#ffffff", "ZERO": "#c9b3ff", "BAD": "#ffe600", "ALARM": "#b00000"},
+}  # fmt: skip
+_in_use = contextvars.ContextVar("theme", default=_LIGHT)
+
+
+def __getattr__(name):
+    palette = _in_use.get()
+    if name in palette:
+        return palette[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@contextlib.contextmanager
+def use(name):
+    """Draw in this theme: "light", "dark", "paper" (black ink) or "contrast" (black ink, strong marks)."""
+    before = _in_use.set(THEMES[check(name)])
+    try:
+        yield
+    finally:
+        _in_use.reset(before)
+
+
+def check(name):
+    """The name of a theme. Raises ValueError if there is none of this name."""
+    if name not in THEMES:
+        raise ValueError(f"theme must be one of {', '.join(THEMES)}, got {name!r}")
+    return name
+
 
 MARKS = {
     "zero": "0 exactly",
@@ -40,7 +85,7 @@ def ink_on(fill):
     """Black or white, whichever is easier to read on this fill (WCAG relative luminance)."""
     linear = [(c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _channels(fill)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return INK if (luminance + 0.05) ** 2 > 0.05 * 1.05 else PAPER
+    return DARK if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
 
 
 def _channels(code):
@@ -50,12 +95,12 @@ def _channels(code):
 def fill(value, mark, scale, neutral=False):
     """Fill of a node with this value or mark."""
     if mark in ("nan", "inf"):
-        return BAD
+        return _in_use.get()["BAD"]
     if mark == "zero":
-        return ZERO
+        return _in_use.get()["ZERO"]
     if mark == "none":
-        return NO_GRADIENT
-    return NEUTRAL if neutral or value is None else colour(value, scale)
+        return _in_use.get()["NO_GRADIENT"]
+    return _in_use.get()["NEUTRAL"] if neutral or value is None else colour(value, scale)
 
 
 def power(value):

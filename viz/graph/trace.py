@@ -1,7 +1,14 @@
-"""Raw records of one graph: what ran, what it read, and the numbers measured on the way. No arrays, no tensors."""
+"""Records of one graph: what ran, what it read, and the numbers measured on the way. No arrays, no tensors.
 
+While a recorder watches, a trace is plain tuples and rows of a table, for every microsecond counts there. Whoever
+reads `operations` or `leaves` gets objects, made then.
+"""
+
+import copy
 import weakref
 from typing import NamedTuple
+
+from .stats import Details, Table
 
 
 class Source(NamedTuple):
@@ -11,29 +18,27 @@ class Source(NamedTuple):
     leaf: int | None
 
 
+class LeafRecord(NamedTuple):
+    """What is known of a tensor that no operation made, when it is first read. `row` describes its numbers."""
+
+    reference: weakref.ref
+    name: str | None
+    is_parameter: bool
+    shape: tuple
+    dtype: object
+    requires_grad: bool
+    row: int  # -1: not measured
+
+
 class Leaf:
     """A tensor that no recorded operation made: a parameter, data, a variable of the learner's, a constant."""
 
-    __slots__ = (
-        "activation",
-        "dtype",
-        "gradient",
-        "is_parameter",
-        "name",
-        "reference",
-        "requires_grad",
-        "shape",
-        "uses",
-    )
+    __slots__ = ("activation", "dtype", "gradient", "is_parameter", "name", "requires_grad", "shape", "uses")
 
-    def __init__(self, tensor, name, is_parameter, activation):
-        self.name, self.is_parameter = name, is_parameter
-        self.shape, self.dtype = tensor._data.shape, str(tensor._data.dtype)
-        self.requires_grad = tensor._requires_grad
-        self.activation = activation
-        self.gradient = None
-        self.uses = 0
-        self.reference = weakref.ref(tensor)
+    def __init__(self, record, activation, gradient, uses):
+        self.name, self.is_parameter = record.name, record.is_parameter
+        self.shape, self.dtype, self.requires_grad = record.shape, str(record.dtype), record.requires_grad
+        self.activation, self.gradient, self.uses = activation, gradient, uses
 
     @property
     def size(self):
@@ -47,42 +52,52 @@ class Operation:
     """One operation that ran. `sources[i]` is where operand i came from, None for an absent or unknown one.
 
     `activation` and `gradient` are `Statistics` of the output and of the gradient that arrived at it (None where
-    there is none); `contributions[i]` is the RMS of what went back along operand i, or None.
+    there is none); `sent[i]` is the `Statistics` of what went back along operand i, or None, and `contributions[i]`
+    its RMS. `saved_bytes`: of the arrays that it, and no earlier operation, keeps for backward; None if unknown.
     """
 
-    __slots__ = ("activation", "alive", "contributions", "dtype", "gradient", "name", "order", "scope", "shape",
-                 "sources", "wants_gradient")  # fmt: skip
+    __slots__ = ("activation", "contributions", "details", "dtype", "gradient", "name", "order", "saved_bytes",
+                 "scope", "sent", "shape", "sources", "wants_gradient")  # fmt: skip
 
-    def __init__(self, order, name, scope, shape, dtype, sources, wants_gradient, activation, alive):
+    def __init__(self, order, name, scope, shape, dtype, sources, wants_gradient):
         self.order, self.name, self.scope = order, name, scope
-        self.shape, self.dtype, self.sources = shape, dtype, sources
+        self.shape, self.dtype, self.sources = shape, None if dtype is None else str(dtype), sources
         self.wants_gradient = wants_gradient
-        self.activation = activation
-        self.alive = alive
-        self.gradient = None
-        self.contributions = (None,) * len(sources)
+        self.activation = self.gradient = self.saved_bytes = None
+        self.details = Details()
+        self.sent = self.contributions = (None,) * len(sources)
 
 
 class Trace:
-    """The operations of one graph by their order, and the leaves they read."""
+    """The operations of one graph by their order, and the leaves they read.
+
+    records: order -> (order, name, scope, shape, dtype, sources, on_tape, row of its output, alive). A source is
+        the order of the operation that made it (> 0), -1 - the leaf's index, or None.
+    passed: order -> (row of the gradient that arrived, rows of what was sent), of the backward pass.
+    """
 
     def __init__(self):
-        self.operations = {}
-        self.leaves = []
+        self.table = Table()
+        self.records, self.passed = {}, {}
+        self.leaf_records, self.leaf_uses, self.leaf_gradients = [], [], []
         self.roots = []  # orders of the operations from which backward started
         self.seeds = {}  # order of a root -> Statistics of the gradient it was given
+        self.saved_bytes, self.details = {}, {}  # by order
         self._leaf_indices = {}  # id(tensor) -> index; the leaf's weak reference tells whether it is still that one
         self._made = {}  # id(tensor without gradient) -> (weak reference, order)
+        self._settled = None
 
     def leaf_index(self, tensor):
         """Index of this leaf, None if it has not been seen."""
         index = self._leaf_indices.get(id(tensor))
-        return index if index is not None and self.leaves[index].reference() is tensor else None
+        return index if index is not None and self.leaf_records[index][0]() is tensor else None
 
-    def add_leaf(self, leaf, tensor):
-        self._leaf_indices[id(tensor)] = len(self.leaves)
-        self.leaves.append(leaf)
-        return len(self.leaves) - 1
+    def add_leaf(self, record, tensor):
+        self._leaf_indices[id(tensor)] = index = len(self.leaf_records)
+        self.leaf_records.append(record)
+        self.leaf_uses.append(0)
+        self.leaf_gradients.append(-1)
+        return index
 
     def made_by(self, tensor):
         """Order of the operation that made a tensor which is not on the tape, None if none was seen."""
@@ -94,18 +109,71 @@ class Trace:
 
     def ancestors(self, orders):
         """The operations behind `orders`, these included."""
-        seen = {order for order in orders if order in self.operations}
+        seen = {order for order in orders if order in self.records}
         stack = list(seen)
         while stack:
-            for source in self.operations[stack.pop()].sources:
-                order = None if source is None else source.operation
-                if order is not None and order not in seen and order in self.operations:
-                    seen.add(order)
-                    stack.append(order)
+            for source in self.records[stack.pop()][5]:
+                if source is not None and source > 0 and source not in seen and source in self.records:
+                    seen.add(source)
+                    stack.append(source)
         return seen
 
     def sweep(self):
         """Forget what nobody can reach any more: the operations that lead to no living tensor."""
-        kept = self.ancestors([o.order for o in self.operations.values() if o.alive() is not None])
-        self.operations = {order: o for order, o in self.operations.items() if order in kept}
+        kept = self.ancestors([order for order, record in self.records.items() if record[8]() is not None])
+        self.records = {order: record for order, record in self.records.items() if order in kept}
         self._made = {key: entry for key, entry in self._made.items() if entry[0]() is not None}
+
+    def without_tensors(self):
+        """A copy that refers to nothing alive, to be kept in a file."""
+        settled = self._as_objects()  # parameters are measured while they live
+        other = copy.copy(self)
+        other.records = {order: (*record[:8], None) for order, record in self.records.items()}
+        other.leaf_records = [record._replace(reference=None) for record in self.leaf_records]
+        other._leaf_indices, other._made = {}, {}
+        other._settled = (None, *settled)
+        return other
+
+    # ------------------------------------------------------------------------------------ as objects
+
+    @property
+    def operations(self):
+        """{order: `Operation`}, made when first asked for after a change."""
+        return self._as_objects()[0]
+
+    @property
+    def leaves(self):
+        """List of `Leaf`."""
+        return self._as_objects()[1]
+
+    def _as_objects(self):
+        if self._settled is None or self._settled[0] not in (None, self._stamp()):
+            operations = {order: self._operation(record) for order, record in self.records.items()}
+            leaves = [self._leaf(index, record) for index, record in enumerate(self.leaf_records)]
+            self._settled = self._stamp(), operations, leaves
+        return self._settled[1:]
+
+    def _stamp(self):
+        return len(self.records), self.table.used, len(self.roots), sum(self.leaf_uses), len(self.saved_bytes)
+
+    def _operation(self, record):
+        order, name, scope, shape, dtype, sources, on_tape, row, _ = record
+        ends = tuple([None if s is None else Source(s, None) if s > 0 else Source(None, -1 - s) for s in sources])
+        operation = Operation(order, name, scope, shape, dtype, ends, on_tape)
+        operation.activation = self.table[row]
+        if order in self.passed:
+            arrived, sent = self.passed[order]
+            operation.gradient = self.table[arrived]
+            operation.sent = tuple([self.table[number] for number in sent])
+            operation.contributions = tuple([None if s is None else s.rms for s in operation.sent])
+        operation.saved_bytes = self.saved_bytes.get(order)
+        operation.details = self.details.get(order, operation.details)
+        return operation
+
+    def _leaf(self, index, record):
+        activation = self.table[record.row]
+        if activation is None and record.is_parameter:  # measured now, as long as it lives
+            tensor = record.reference()
+            if tensor is not None:
+                activation = self.table[self.table.add(tensor._data)]
+        return Leaf(record, activation, self.table[self.leaf_gradients[index]], self.leaf_uses[index])

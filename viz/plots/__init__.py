@@ -4,5 +4,6 @@ from .curves import training_curves
 from .heat import gradient_heat
 from .profile import layer_profile
 from .sheet import summary_sheet
+from .spectrum import lesion_curves, spectrum_bars
 
-__all__ = ["gradient_heat", "layer_profile", "summary_sheet", "training_curves"]
+__all__ = ["gradient_heat", "layer_profile", "lesion_curves", "spectrum_bars", "summary_sheet", "training_curves"]

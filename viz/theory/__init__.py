@@ -7,6 +7,7 @@ from .laws import (
     gain,
     linear_ratio,
     measured_ratio,
+    path_length_law,
     relu_ratio,
     residual_ratio,
     scaled_residual_ratio,
@@ -14,5 +15,5 @@ from .laws import (
 from .mean_field import MeanField, critical_weight_variance, mean_field
 
 __all__ = ["MeanField", "batch_norm_linear_ratio", "batch_norm_relu_ratio", "critical_weight_variance",
-           "default_init_ratio", "gain", "linear_ratio", "mean_field", "measured_ratio", "relu_ratio", "residual_ratio",
-           "scaled_residual_ratio"]  # fmt: skip
+           "default_init_ratio", "gain", "linear_ratio", "mean_field", "measured_ratio", "path_length_law",
+           "relu_ratio", "residual_ratio", "scaled_residual_ratio"]  # fmt: skip

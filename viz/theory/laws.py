@@ -6,6 +6,8 @@ layers: 1 keeps the gradient, below 1 it vanishes, above 1 it explodes. RMS chan
 
 import math
 
+import numpy as np
+
 from .mean_field import gaussian_mean, nonlinearity
 
 
@@ -59,6 +61,23 @@ def residual_ratio(branch_ratio):
 def scaled_residual_ratio(alpha, branch_ratio=1.0):
     """1 + α² r for a block x + α F(x). With α = 1/√L the whole net of L blocks grows by e only."""
     return 1.0 + alpha * alpha * branch_ratio
+
+
+def path_length_law(blocks, branch_ratio):
+    """Share of the gradient's energy that went through k = 0 … `blocks` branches, an array: Binomial(L, r/(1 + r)).
+
+    r is the branch's own ratio of squared gradients, a² σ_w²/2 for a block h + a W relu(h): Π (1 + r) = Σ C(L, k) r^k,
+    for the paths of different length are uncorrelated. Veit's count of paths is r = 1. (Veit et al. 2016.)
+    """
+    if blocks < 1 or not branch_ratio >= 0.0:
+        raise ValueError(f"a path law needs at least one block and a ratio ≥ 0, got {blocks} and {branch_ratio}")
+    if branch_ratio == 0.0:
+        return np.eye(blocks + 1)[0]
+    logs = [
+        math.lgamma(blocks + 1) - math.lgamma(k + 1) - math.lgamma(blocks - k + 1) + k * math.log(branch_ratio)
+        for k in range(blocks + 1)
+    ]  # fmt: skip
+    return np.exp(np.array(logs) - blocks * math.log1p(branch_ratio))
 
 
 def gain(activation):

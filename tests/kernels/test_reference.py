@@ -1,0 +1,228 @@
+"""Every public kernel, compiled, against the plain NumPy of `kernels/reference`: one row a function."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from tinygrad_course import kernels
+
+pytest.importorskip("numba")
+
+TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
+SPECIALS = [np.nan, np.inf, -np.inf]
+IGNORED = -100
+
+
+class Arrays:
+    """Random arrays for a row's arguments."""
+
+    def __init__(self, dtype, specials=False, batch=3):
+        self.random = np.random.default_rng(0)
+        self.dtype, self.specials, self.batch = dtype, specials, batch
+
+    def plain(self, *shape):
+        return self.random.standard_normal(shape).astype(self.dtype)
+
+    def positive(self, *shape):
+        return np.abs(self.plain(*shape)) + self.dtype(0.1)
+
+    def __call__(self, *shape):
+        """Numbers, with NaN and inf among them if this run asks for it."""
+        array = self.plain(*shape)
+        if self.specials and array.size:
+            spots = self.random.choice(array.size, min(3, array.size), replace=False)
+            array.reshape(-1)[spots] = SPECIALS[: len(spots)]
+        return array
+
+    def targets(self, classes, *shape):
+        target = self.random.integers(0, classes, shape)
+        target[self.random.random(shape) < 0.2] = IGNORED
+        return target
+
+
+def _cross_entropy_backward(a, weight, smoothing):
+    logits, target = a(a.batch, 5, 7), a.targets(5, a.batch, 7)
+    losses, log_normalizer = kernels.module("loss", "numpy").cross_entropy_forward(logits, target, weight, -100, 0)
+    return a.plain(a.batch, 7), logits, target, log_normalizer, weight, IGNORED, smoothing
+
+
+def _max_pool_backward(a):
+    x = a(a.batch, 4, 9, 11)
+    _, index = kernels.module("pool", "numpy").max_pool2d_forward(x, *WINDOWS[0], (1, 1), WINDOWS[1])
+    return a(*index.shape), index, x.shape
+
+
+def _adam(a, **changed):
+    shape = (a.batch, 70)
+    options = dict(step=3, lr=0.01, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1, decoupled=False, maximize=False)
+    peak = a.positive(*shape) if changed.pop("amsgrad", False) else None
+    return a.plain(*shape), a(*shape), a.plain(*shape), a.positive(*shape), peak, *(options | changed).values()
+
+
+GEOMETRIES = [  # stride, padding, dilation, groups; the output's size of a 9 x 11 image under a 3 x 2 kernel
+    (((1, 1), ((1, 1), (0, 1)), (1, 1), 1), (9, 11)),
+    (((2, 1), ((1, 2), (2, 0)), (2, 3), 2), (4, 10)),
+    (((1, 2), ((1, 1), (1, 1)), (1, 1), 4), (9, 6)),
+]
+WINDOWS = ((3, 2), (2, 1), (1, 1)), (5, 12)  # (kernel, stride, padding), and the output's size of a 9 x 11 image
+
+# family: {function: [arguments, made by a function of Arrays]}
+TABLE = {
+    "activation": {
+        name: [lambda a: (a(a.batch, 70),), lambda a: (a(1),), lambda a: (a(a.batch, 0, 2),)]
+        for name in ("relu", "tanh", "sigmoid")
+    }
+    | {
+        f"{name}_backward": [lambda a: (a(a.batch, 70), a(a.batch, 70)), lambda a: (a(0), a(0))]
+        for name in ("relu", "tanh", "sigmoid")
+    },
+    "conv": {
+        "conv2d_forward": [
+            lambda a, how=how, bias=bias: (
+                a(a.batch, 4, 9, 11), a.plain(8, 4 // how[3], 3, 2), a.plain(8) if bias else None, *how,
+            )
+            for bias, (how, _) in enumerate(GEOMETRIES)
+        ],
+        "conv2d_input_grad": [
+            lambda a, how=how, size=size: (
+                a(a.batch, 8, *size), a.plain(8, 4 // how[3], 3, 2), (a.batch, 4, 9, 11), *how,
+            )
+            for how, size in GEOMETRIES
+        ],
+        "conv2d_weight_grad": [
+            lambda a, how=how, size=size: (
+                a.plain(a.batch, 8, *size), a(a.batch, 4, 9, 11), (8, 4 // how[3], 3, 2), *how,
+            )
+            for how, size in GEOMETRIES
+        ],
+        "bias_grad": [lambda a: (a(a.batch, 5, 9, 11),), lambda a: (a(a.batch, 5),), lambda a: (a(0, 5, 2, 2),)],
+    },
+    "loss": {
+        "cross_entropy_forward": [
+            lambda a: (a(a.batch, 5, 7), a.targets(5, a.batch, 7), None, IGNORED, 0.0),
+            lambda a: (a(a.batch, 50, 1), a.targets(50, a.batch, 1), a.positive(50), IGNORED, 0.1),
+            lambda a: (a(0, 5, 1), a.targets(5, 0, 1), None, IGNORED, 0.1),
+        ],
+        "cross_entropy_backward": [
+            lambda a: _cross_entropy_backward(a, None, 0.0),
+            lambda a: _cross_entropy_backward(a, a.positive(5), 0.1),
+        ],
+    },
+    "norm": {
+        "batch_norm_forward": [
+            lambda a: (a(a.batch, 6, 70), a.plain(6), a.plain(6), 1e-5),
+            lambda a: (a(a.batch, 6, 1), None, None, 1e-3),
+            lambda a: (a(0, 6, 4), None, None, 1e-3),
+        ],
+        "normalize_with": [
+            lambda a: (a(a.batch, 6, 70), a.plain(6), a.plain(6), a.plain(6), a.positive(6)),
+            lambda a: (a(a.batch, 6, 1), None, None, a.plain(6), a.positive(6)),
+        ],
+        "batch_norm_backward": [
+            lambda a: (a(a.batch, 6, 70), a(a.batch, 6, 70), a.plain(6), a.plain(6), a.positive(6)),
+            lambda a: (a(a.batch, 6, 1), a(a.batch, 6, 1), None, a.plain(6), a.positive(6)),
+        ],
+        "normalize_with_backward": [
+            lambda a: (a(a.batch, 6, 70), a(a.batch, 6, 70), a.plain(6), a.plain(6), a.positive(6)),
+            lambda a: (a(0, 6, 3), a(0, 6, 3), None, a.plain(6), a.positive(6)),
+        ],
+    },
+    "optim": {
+        "sgd_step": [
+            lambda a, options=options: (a(a.batch, 70), a(a.batch, 70), a.plain(a.batch, 70), 0.1, *options)
+            for options in [
+                (0.0, 0.0, 0.1, False, False, False),
+                (0.9, 0.1, 0.0, True, False, False),
+                (0.9, 0.1, 0.1, False, True, True),
+            ]
+        ],
+        "adam_step": [
+            lambda a: _adam(a),
+            lambda a: _adam(a, amsgrad=True, maximize=True),
+            lambda a: _adam(a, decoupled=True),
+        ],
+    },
+    "pool": {
+        "max_pool2d_forward": [
+            lambda a: (a(a.batch, 4, 9, 11), *WINDOWS[0], (1, 1), WINDOWS[1]),
+            lambda a: (np.round(a(a.batch, 4, 9, 11)), (2, 2), (2, 2), (0, 1), (2, 3), (4, 5)),
+        ],
+        "max_pool2d_backward": [_max_pool_backward],
+        "avg_pool2d_forward": [
+            lambda a: (a(a.batch, 4, 9, 11), *WINDOWS[0], WINDOWS[1], True, None),
+            lambda a: (a(a.batch, 4, 9, 11), (2, 3), (2, 3), (1, 1), (5, 5), False, None),
+            lambda a: (a(a.batch, 4, 9, 11), (9, 11), (1, 1), (0, 0), (1, 1), True, 7),
+        ],
+        "avg_pool2d_backward": [
+            lambda a: (a(a.batch, 4, *WINDOWS[1]), (a.batch, 4, 9, 11), *WINDOWS[0], True, None),
+            lambda a: (a(a.batch, 4, 1, 1), (a.batch, 4, 9, 11), (9, 11), (1, 1), (0, 0), True, None),
+        ],
+    },
+}  # fmt: skip
+
+ROWS = [
+    pytest.param(family, name, make, id=f"{name}-{i}")
+    for family, functions in TABLE.items()
+    for name, makers in functions.items()
+    for i, make in enumerate(makers)
+]
+
+
+def _public(module):
+    return {
+        name: function
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("family", kernels.FAMILIES)
+def test_both_backends_have_the_same_functions(family):
+    compiled, plain = _public(kernels.module(family, "numba")), _public(kernels.module(family, "numpy"))
+    assert set(compiled) == set(plain) == set(TABLE[family])
+    for name in compiled:
+        assert inspect.signature(compiled[name]) == inspect.signature(plain[name])
+
+
+def _run(family, name, backend, arguments, dtype):
+    """The arrays that come out, returned or changed in place, of a run on copies of the arguments."""
+    def copied(argument):
+        if not isinstance(argument, np.ndarray):
+            return argument
+        return argument.astype(dtype) if argument.dtype.kind == "f" and argument.dtype != dtype else argument.copy()
+
+    arguments = [copied(argument) for argument in arguments]
+    with np.errstate(all="ignore"):
+        result = getattr(kernels.module(family, backend), name)(*arguments)
+    changed = [argument for argument in arguments if isinstance(argument, np.ndarray)]
+    return (*(result if isinstance(result, tuple) else (() if result is None else (result,))), *changed)
+
+
+def _same(actual, exact, dtype):
+    assert actual.shape == exact.shape and actual.flags.c_contiguous
+    if exact.dtype.kind != "f":
+        np.testing.assert_array_equal(actual, exact)
+        return
+    finite = np.isfinite(exact)
+    scale = max(1.0, np.abs(exact[finite]).max(initial=0))
+    np.testing.assert_allclose(actual, exact, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+@pytest.mark.parametrize("values", ["numbers", "specials", "many"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("family, name, make", ROWS)
+def test_compiled_equals_reference(family, name, make, dtype, values):
+    """Both against the reference in double precision: the same numbers, the same NaN and inf in the same places."""
+    arrays = Arrays(np.dtype(dtype).type, values == "specials", batch=1000 if values == "many" else 3)
+    arguments = make(arrays)
+    exact = _run(family, name, "numpy", arguments, "float64")
+    types = [a.dtype for a in _run(family, name, "numpy", arguments, dtype)]
+    for backend in kernels.BACKENDS:
+        outputs = _run(family, name, backend, arguments, dtype)
+        assert [a.dtype for a in outputs] == types
+        for actual, expected in zip(outputs, exact, strict=True):
+            if name == "batch_norm_forward":  # the mean of numbers with inf among them may be inf or NaN
+                actual = np.where(np.isinf(actual), np.nan, actual)
+                expected = np.where(np.isinf(expected), np.nan, expected)
+            _same(actual, expected, dtype)

@@ -1,0 +1,84 @@
+"""The one-pass statistics against NumPy in double precision, over sizes, scales and bad numbers."""
+
+import numpy as np
+import pytest
+
+from tinygrad_course.kernels import statistics
+from viz.graph import stats
+
+KERNELS = {
+    "32": (statistics.measure_32, np.float32),
+    "32 parallel": (statistics.measure_32_parallel, np.float32),
+    "64": (statistics.measure_64, np.float64),
+}
+SIZES = [0, 1, 7, 4096, 4097, 70_001, 140_000]
+SPOILT = {
+    "clean": [],
+    "zeros": [(0, 0.0), (3, -0.0)],
+    "nan": [(2, np.nan)],
+    "inf": [(1, -np.inf)],
+    "both": [(1, np.inf), (6, np.nan)],
+}
+
+
+def _row(kernel, x):
+    table = np.full((3, statistics.COLUMNS), 7.0)
+    kernel(x, table, 1)
+    assert (table[[0, 2]] == 7.0).all()
+    return table[1]
+
+
+def _expected(x):
+    table = np.zeros((1, statistics.COLUMNS))
+    stats._by_numpy(x, table, 0)
+    return table[0]
+
+
+def _check(kernel, x):
+    tolerance = 2e-6 if x.dtype == np.float32 else 1e-12
+    found, expected = _row(kernel, x), _expected(x)
+    exact = [statistics.LARGEST, statistics.ZEROS, statistics.NOT_FINITE, statistics.SIZE]
+    assert found[exact].tolist() == expected[exact].tolist()
+    assert found[statistics.RMS] == pytest.approx(expected[statistics.RMS], rel=tolerance, nan_ok=True)
+    room = tolerance * max(1e-300, np.abs(x[np.isfinite(x)]).astype(float).sum()) if x.size else 0.0
+    assert found[statistics.SUM] == pytest.approx(expected[statistics.SUM], abs=room, nan_ok=True)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("size", SIZES)
+def test_sizes(kernel, size):
+    function, dtype = KERNELS[kernel]
+    _check(function, np.random.default_rng(size).standard_normal(size).astype(dtype))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_zeros_and_bad_numbers(kernel, spoilt):
+    function, dtype = KERNELS[kernel]
+    x = np.random.default_rng(0).standard_normal(5000).astype(dtype)
+    for index, value in SPOILT[spoilt]:
+        x[index] = value
+    _check(function, x)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("power", [-40, -38, -20, -15, 0, 15, 19, 37])
+def test_rms_neither_overflows_nor_vanishes(kernel, power):
+    function, dtype = KERNELS[kernel]
+    x = (np.array([3.0, -4.0] * 300) * 10.0**power).astype(dtype)
+    found = _row(function, x)[statistics.RMS]
+    assert found == pytest.approx(_expected(x)[statistics.RMS], rel=2e-6)
+
+
+@pytest.mark.parametrize("power", [-300, -200, 200, 300])
+def test_rms_of_very_small_and_very_large_doubles(power):
+    x = np.array([3.0, -4.0]) * 10.0**power
+    assert _row(statistics.measure_64, x)[statistics.RMS] == pytest.approx(12.5**0.5 * 10.0**power, rel=1e-12)
+
+
+def test_without_numba_numpy_measures(monkeypatch):
+    x = np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32)
+    monkeypatch.setattr(stats.Table, "_loops", {})
+    alone = stats.measure(x)
+    monkeypatch.setattr(stats.Table, "_loops", None)
+    assert stats.measure(x)[:5] == pytest.approx(alone[:5], rel=1e-6)

@@ -1,0 +1,127 @@
+"""Modes of the tape: whether it records, which layer is running, and who watches.
+
+All of this is a Python thread's own: `thread.state` is the `State` of the thread that asks.
+"""
+
+import contextlib
+import threading
+
+
+class State:
+    """What is true for the code that runs now in one Python thread."""
+
+    __slots__ = ("grad_enabled", "observers", "paths", "scope")
+
+    def __init__(self):
+        self.grad_enabled = True
+        self.scope = ""  # dotted path of the layer that is running, "" outside of any
+        self.paths = None  # id(module) -> dotted path in the network that is running
+        self.observers = ()
+
+
+class _Thread(threading.local):
+    def __init__(self):
+        self.state = State()
+
+
+thread = _Thread()  # reading `thread.state` costs as much as calling a function: an operation does it once
+
+
+class set_grad_enabled(contextlib.ContextDecorator):
+    """`with set_grad_enabled(flag):`, as a decorator, or as a plain call: record operations, or do not."""
+
+    def __init__(self, mode):
+        self.previous = thread.state.grad_enabled
+        self.mode = thread.state.grad_enabled = bool(mode)
+
+    def __enter__(self):
+        thread.state.grad_enabled = self.mode
+        return self
+
+    def __exit__(self, *exception):
+        thread.state.grad_enabled = self.previous
+
+    def __call__(self, function):  # as a decorator it is to set the mode in the function alone
+        thread.state.grad_enabled = self.previous
+        return super().__call__(function)
+
+    def _recreate_cm(self):  # a decorated function reads the mode at each of its calls
+        return type(self)(self.mode)
+
+
+class _GradMode(contextlib.ContextDecorator):
+    """A grad mode to enter: the previous ones are stacked, so that one object may be entered again."""
+
+    mode = None
+
+    def __new__(cls, function=None):  # `@no_grad` is as good as `@no_grad()`
+        return super().__new__(cls) if function is None else cls()(function)
+
+    def __init__(self):
+        self._previous = []
+
+    def __enter__(self):
+        self._previous.append(thread.state.grad_enabled)
+        thread.state.grad_enabled = self.mode
+
+    def __exit__(self, *exception):
+        thread.state.grad_enabled = self._previous.pop()
+
+    def _recreate_cm(self):
+        return type(self)()
+
+
+class no_grad(_GradMode):
+    """`with no_grad():` or `@no_grad()`: operations inside are not recorded, their results require no gradient."""
+
+    mode = False
+
+
+class enable_grad(_GradMode):
+    """`with enable_grad():` inside `no_grad`: record again."""
+
+    mode = True
+
+
+def is_grad_enabled():
+    """Whether operations are recorded now, in this thread."""
+    return thread.state.grad_enabled
+
+
+class Observer:
+    """One who watches the tape. `with observe(observer):` switches it on; its methods must change no array.
+
+    `forward(node, inputs, output)`: an operation has run. `node.edges[i]` is the node that made input i, the
+        tensor itself if it is a leaf, None if no gradient flows to it (constant data, or inside `no_grad`).
+    `backward(node, gradient, contributions)`: `gradient` has arrived, whole, at the node's output;
+        `contributions[i]` leaves along `node.edges[i]`, already summed to the input's shape, before anyone adds
+        it to another; None where no gradient flows.
+    `begin_backward(outputs, gradients)` and `end_backward()` frame a pass.
+    """
+
+    def forward(self, node, inputs, output):
+        pass
+
+    def begin_backward(self, outputs, gradients):
+        pass
+
+    def backward(self, node, gradient, contributions):
+        pass
+
+    def end_backward(self):
+        pass
+
+
+@contextlib.contextmanager
+def observe(observer):
+    """Let `observer` watch what this thread does."""
+    thread.state.observers = (*thread.state.observers, observer)
+    try:
+        yield observer
+    finally:
+        thread.state.observers = tuple(o for o in thread.state.observers if o is not observer)
+
+
+def where():
+    """`"layers.3.conv1: "` while that layer runs, to begin an error message with; "" outside of any layer."""
+    return f"{thread.state.scope}: " if thread.state.scope else ""

@@ -1,0 +1,74 @@
+"""Compile all kernels now, by training a step of small nets that together use every one of them."""
+
+import time
+
+from . import kernels, models, nn, optim
+from .creation import randint, randn
+from .nn import functional as F
+
+BATCHES = 2, 300  # for the loops of one thread, and for those of all
+
+
+def _dense():
+    layers = [nn.Linear(20, 400), nn.BatchNorm1d(400), nn.Tanh(), nn.Linear(400, 400), nn.Sigmoid(), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(400, 40))
+
+
+def _pools():
+    pools = [nn.Conv2d(4, 8, 3), nn.AvgPool2d(3, stride=1), nn.MaxPool2d(3, stride=1, padding=1), nn.AvgPool2d(2)]
+    return nn.Sequential(*pools, nn.Flatten(), nn.Linear(8 * 6 * 6, 10))
+
+
+def _channelwise():
+    """Depthwise, pointwise, strided, dilated and transposed convolution."""
+    layers = [
+        nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.BatchNorm2d(8), nn.ReLU6(), nn.Conv2d(8, 16, 1), nn.ReLU(),
+        nn.Conv2d(16, 8, 3, stride=2), nn.Conv2d(8, 8, 2, dilation=2), nn.ConvTranspose2d(8, 4, 4, stride=2, padding=1),
+    ]  # fmt: skip
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * 10 * 10, 10))
+
+
+# name: (net, shape of a sample, optimizer)
+NETS = {
+    "dense layers": (_dense, (20,), optim.Adam),
+    "dense layers, SGD": (_dense, (20,), lambda p: optim.SGD(p, lr=0.01)),
+    "LeNet-5": (models.LeNet5, (1, 32, 32), optim.Adam),
+    "residual net": (lambda: models.CifarResNet(8), (3, 32, 32), lambda p: optim.SGD(p, lr=0.01, momentum=0.9)),
+    "pooling": (_pools, (4, 16, 16), optim.AdamW),
+    "convolutions": (_channelwise, (8, 16, 16), optim.Adam),
+}
+
+
+def warmup(float64=False):
+    """Compile all kernels for float32, or load them from the cache, and with `float64` for it too; the seconds taken.
+
+    Shows a progress bar. `TINYGRAD_COURSE_CACHE` says where compiled kernels are kept.
+    """
+    from tqdm import tqdm
+
+    begin = time.perf_counter()
+    kernels.quiet()
+    rounds = [
+        (name, dtype, batch)
+        for dtype in ("float32", "float64")[: 2 if float64 else 1]
+        for name in NETS
+        for batch in BATCHES
+    ]
+    progress = tqdm(rounds, desc="compiling kernels", unit="step")
+    for name, dtype, batch in progress:
+        progress.set_postfix_str(f"{name}, {dtype}")
+        _steps(*NETS[name], dtype, batch)
+    return time.perf_counter() - begin
+
+
+def _steps(make, shape, optimizer_of, dtype, batch):
+    """A step as in training, and one with the running statistics of batch norm."""
+    model = make()
+    x, y = randn(batch, *shape, requires_grad=True), randint(10, (batch,))
+    if dtype == "float64":
+        model, x = model.double(), x.detach().double().requires_grad_(True)
+    optimizer = optimizer_of(model.parameters())
+    for mode in (True, False):
+        model.train(mode)
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()

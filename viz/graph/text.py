@@ -1,0 +1,57 @@
+"""The graph for a terminal: a line a node, its gradient as a bar, highways as lines in the margin."""
+
+from . import labels
+
+_BAR = 8  # characters on either side of the middle
+_LONGEST = 36
+
+
+def to_text(flow):
+    """Plain text of a `GradientFlow`, from the input to the loss; nothing in it depends on colours."""
+    heading, caption, _ = labels.legend(flow)
+    rows = [heading, caption, ""]
+    names = [labels.shorten(_name(node), _LONGEST) for node in flow.nodes]
+    width = max(map(len, names), default=0)
+    shapes = [labels.shape(node.shape) for node in flow.nodes]
+    wide = max(map(len, shapes), default=0)
+    values = [labels.value(node, flow.scale, flow.has_gradients) for node in flow.nodes]
+    longest = max(map(len, values), default=0)
+    for node, name, shape, value, margin in zip(flow.nodes, names, shapes, values, _margins(flow), strict=True):
+        bar = f" {_bar(node, flow)}" if flow.has_gradients else ""
+        rows.append(f"{name:{width}}  {shape:{wide}}{bar} {value:{longest}}  {margin}".rstrip())
+    if flow.has_gradients:
+        rows += ["", f"▼ vanishing, ▲ exploding; a bar from the middle is {flow.scale:g} decades long"]
+    if any(edge.is_skip for edge in flow.edges):
+        rows.append("╮ │ ╯ highways, ⊕ where they merge; %: the highway's share of the gradient")
+    return "\n".join(rows)
+
+
+def _name(node):
+    title = labels.title(node)
+    operation = "" if node.op in (node.name, "input", "leaf") else f" ({labels.plain(node.op)})"
+    return title + operation + (f" ×{node.repeats}" if node.repeats > 1 else "")
+
+
+def _bar(node, flow):
+    if node.value is None or node.is_neutral:
+        return " " * (2 * _BAR + 1)
+    length = min(_BAR, max(int(node.value != 0.0), round(abs(node.value) / flow.scale * _BAR)))
+    left, right = ("█" * length, "") if node.value < 0 else ("", "█" * length)
+    return f"{left:>{_BAR}}│{right:<{_BAR}}"
+
+
+def _margins(flow):
+    """The highways beside the lines: each in the first column that is free over its whole length."""
+    place = {node.id: i for i, node in enumerate(flow.nodes)}
+    cells = [{} for _ in flow.nodes]
+    ends = [""] * len(flow.nodes)
+    for edge in flow.edges:
+        if not edge.is_skip:
+            continue
+        begin, end = place[edge.source], place[edge.target]
+        column = next(c for c in range(len(flow.nodes)) if all(c not in cells[i] for i in range(begin, end)))
+        for i in range(begin, end + 1):
+            cells[i].setdefault(column, "╮" if i == begin else "╯" if i == end else "│")
+        ends[end] += f" {labels.share(edge)}".rstrip()
+    return ["".join(row.get(c, " ") for c in range(max(row, default=-1) + 1)) + end
+            for row, end in zip(cells, ends, strict=True)]  # fmt: skip
