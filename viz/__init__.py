@@ -12,6 +12,7 @@ numbers), `viz.theory` (predictions).
 """
 
 from . import page, plots, theory
+from .compare import Comparison, compare
 from .explain import Explanation, explain
 from .files import save_figure
 from .graph import GradientFlow, Layer, PathSpectrum, Recording, compare_scale, gradient_flow, path_spectrum, record
@@ -19,9 +20,10 @@ from .lesion import Lesions, delete_blocks, lesion_study
 from .plots import gradient_heat, summary_sheet, training_curves
 from .plots import layer_profile as _layer_profile
 
-__all__ = ["Explanation", "GradientFlow", "Layer", "Lesions", "PathSpectrum", "Recording", "compare_scale",
-           "delete_blocks", "explain", "gradient_flow", "gradient_heat", "layer_profile", "lesion_study", "page",
-           "path_spectrum", "plots", "record", "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
+__all__ = ["Comparison", "Explanation", "GradientFlow", "Layer", "Lesions", "PathSpectrum", "Recording", "compare",
+           "compare_scale", "delete_blocks", "explain", "gradient_flow", "gradient_heat", "layer_profile",
+           "lesion_study", "page", "path_spectrum", "plots", "record", "save_figure", "summary_sheet", "theory",
+           "training_curves"]  # fmt: skip
 
 
 def layer_profile(nets, *, theory=None, relative=True, step=-1, title=None):

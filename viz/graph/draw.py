@@ -4,13 +4,14 @@ import itertools
 
 from ..files import figure_bytes
 from . import labels, theme
-from .layout import GAP, layout
+from .layout import GAP, layout, layout_pair
 
 _MARGIN, _PADDING = 14.0, 5.0
 _TITLE, _DETAIL = 10.0, 8.0  # font sizes in points
 _TITLE_LINE, _DETAIL_LINE, _STRIP_LINE = 15.0, 11.5, 12.0
 _LEGEND_WIDTH = 380.0
 _DOTS_PER_INCH = 144
+_TALLEST, _ASPECTS = (1000.0, 250.0), (1.0, 0.6, 1.6)  # where two graphs side by side may be wrapped, and how wide
 
 
 def draw_bytes(flow, file_format):
@@ -67,18 +68,48 @@ def draw_on(axes, flow, *, wrap=True, legend=False, terse=False):
     terse: names and values only, as for a small picture of a large net.
     """
     boxes = [_Box(node, flow, terse) for node in flow.nodes]
-    figure = axes.get_figure()
-    box = axes.get_position()
-    room = (box.width * figure.get_figwidth() * 72.0, box.height * figure.get_figheight() * 72.0)
+    room = _room(axes)
     placed = place(flow, boxes, wrap, room[0] / room[1], 16.0 if terse else GAP)
     above = _legend_height(flow) if legend else 0.0
-    width, height = placed.width + 2 * _MARGIN, placed.height + above + 2 * _MARGIN
-    size = min(room[0] / width, room[1] / height)
-    _prepare(axes, room[0] / size, room[1] / size)
-    pen = _Pen(axes, size)
+    size = _largest(placed, room, above)
+    pen = _paint(axes, flow, boxes, placed, room, size, above)
     if legend:
         pen.legend(flow, _MARGIN, _MARGIN)
+
+
+def draw_pair(axes, flows, *, terse=False):
+    """Draw two graphs into two axes of one size, rank-aligned: what has one name stands at one height in both."""
+    boxes = [[_Box(node, flow, terse) for node in flow.nodes] for flow in flows]
+    room = _room(axes[0])
+    keys = [[node.name.split(" … ")[0].removesuffix(" ⊕") for node in flow.nodes] for flow in flows]
+    graphs = [_measures(flow, own) for flow, own in zip(flows, boxes, strict=True)]
+    best = None
+    for tallest, part in itertools.product(_TALLEST, _ASPECTS):  # what shows both the largest
+        aspect, gap = part * room[0] / room[1], 16.0 if terse else GAP
+        tried = layout_pair(graphs, keys, aspect=aspect, gap=gap, tallest=tallest)
+        fit = min(_largest(one, room, 0.0) for one in tried)
+        if best is None or fit > best[0] * 1.02:
+            best = fit, tried
+    size, placed = best
+    for one, flow, own, where in zip(axes, flows, boxes, placed, strict=True):
+        _paint(one, flow, own, where, room, size, 0.0)
+
+
+def _room(axes):
+    """Width and height of axes in points."""
+    figure, box = axes.get_figure(), axes.get_position()
+    return box.width * figure.get_figwidth() * 72.0, box.height * figure.get_figheight() * 72.0
+
+
+def _largest(placed, room, above):
+    return min(room[0] / (placed.width + 2 * _MARGIN), room[1] / (placed.height + above + 2 * _MARGIN))
+
+
+def _paint(axes, flow, boxes, placed, room, size, above):
+    _prepare(axes, room[0] / size, room[1] / size)
+    pen = _Pen(axes, size)
     pen.graph(flow, boxes, placed, (room[0] / size - placed.width) / 2, above + _MARGIN)
+    return pen
 
 
 def _prepare(axes, width, height):
@@ -88,15 +119,19 @@ def _prepare(axes, width, height):
 
 
 def place(flow, boxes, wrap, aspect, gap=GAP):
+    sizes, edges, room, together = _measures(flow, boxes)
+    return layout(sizes, edges, wrap=wrap, aspect=aspect, room=room, gap=gap, together=together)
+
+
+def _measures(flow, boxes):
+    """What the layout needs to know: (sizes, edges, room above and below nodes, nodes not to be parted)."""
     number = {node.id: i for i, node in enumerate(flow.nodes)}
     edges = [(number[edge.source], number[edge.target], edge.is_skip) for edge in flow.edges]
-    room = {}
-    for members in members_of_folds(flow):
+    together, room = members_of_folds(flow), {}
+    for members in together:
         room[members[0]] = (6.0, 0.0)
         room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 28.0)
-    sizes = [(box.width, box.height) for box in boxes]
-    together = members_of_folds(flow)
-    return layout(sizes, edges, wrap=wrap, aspect=aspect, room=room, gap=gap, together=together)
+    return [(box.width, box.height) for box in boxes], edges, room, together
 
 
 def members_of_folds(flow):

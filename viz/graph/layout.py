@@ -3,10 +3,11 @@
 Everything is iterative and about linear in the size of the graph. Lengths are points (1/72 inch), y grows downward.
 """
 
+import difflib
 import itertools
 from dataclasses import dataclass
 
-from .routes import TALLEST, Page, Ranked
+from .routes import TALLEST, Page, Ranked, columns
 
 GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
 _MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
@@ -34,6 +35,52 @@ def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=T
     """
     if not sizes:
         return Layout(0.0, 0.0, [], [])
+    graph = _ranked(sizes, edges, room or {}, gap)
+    free = [(rank,) for rank in range(len(graph.tops)) if rank not in _unbroken(graph, together)]
+    return _placed(Page(graph, columns([graph], free, aspect, tallest)[0] if wrap else [0]))
+
+
+def layout_pair(graphs, keys, *, aspect=1.3, gap=GAP, tallest=TALLEST):
+    """Two graphs, rank-aligned: nodes of one key stand at one height and in one column. Returns two `Layout`s.
+
+    graphs: two of (sizes, edges, room, together), as for `layout`; keys: for each graph a key for each node.
+    """
+    both = [_ranked(sizes, edges, room, gap) for sizes, edges, room, _ in graphs]
+    aligned = _aligned(both, keys)
+    for ranks in aligned:
+        height = max(graph.tops[rank] for graph, rank in zip(both, ranks, strict=True))
+        for graph, rank in zip(both, ranks, strict=True):
+            down = height - graph.tops[rank]
+            graph.tops[rank:] = [top + down for top in graph.tops[rank:]]
+    unbroken = [_unbroken(graph, together) for graph, (*_, together) in zip(both, graphs, strict=True)]
+    free = [ranks for ranks in aligned if not any(rank in no for rank, no in zip(ranks, unbroken, strict=True))]
+    starts = columns(both, free, aspect, tallest)
+    head = max(Page(graph, own).head for graph, own in zip(both, starts, strict=True))
+    return [_placed(Page(graph, own, head)) for graph, own in zip(both, starts, strict=True)]
+
+
+def _aligned(both, keys):
+    """[(rank in the first graph, rank in the second), …]: where the same key begins, downwards in both."""
+    first = []
+    for graph, own in zip(both, keys, strict=True):
+        begin = {}
+        for rank, key in sorted(zip(graph.ranks, own, strict=True), key=lambda pair: pair[0]):
+            begin.setdefault(key, rank)
+        first.append(begin)
+    swapped = list(first[1]) < list(first[0])  # the match must not depend on which graph comes first
+    left, right = first[::-1] if swapped else first
+    matcher = difflib.SequenceMatcher(None, list(left), list(right), autojunk=False)
+    same = [key for begin, _, size in matcher.get_matching_blocks() for key in list(left)[begin : begin + size]]
+    aligned = []
+    for key in same:  # keys may begin at one rank; then the first of them counts
+        ranks = first[0][key], first[1][key]
+        if not aligned or all(now > before for now, before in zip(ranks, aligned[-1], strict=True)):
+            aligned.append(ranks)
+    return aligned
+
+
+def _ranked(sizes, edges, room, gap):
+    """The graph with ranks and x, not yet broken into columns."""
     ranks = _ranks(len(sizes), edges)
     chains, extra = _bends(len(sizes), edges, ranks)
     widths = [width for width, _ in sizes] + [6.0] * len(extra)
@@ -41,12 +88,16 @@ def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=T
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
     rows = _ordered_rows(all_ranks, links)
     x = _horizontal(rows, widths, links)
-    tops, heights = _vertical(rows, sizes, room or {}, gap)
-    page = Page(
-        Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, tops, heights), aspect if wrap else None,
-        tallest, {rank for nodes in together for rank in _inner_ranks([ranks[node] for node in nodes])},
-    )  # fmt: skip
+    return Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, *_vertical(rows, sizes, room, gap))
+
+
+def _placed(page):
     return Layout(page.width, page.height, page.centres, page.routes, len(page.starts), tuple(page.lefts))
+
+
+def _unbroken(graph, together):
+    """The ranks above which there must be no break into columns."""
+    return {rank for nodes in together for rank in _inner_ranks([graph.ranks[node] for node in nodes])}
 
 
 def _inner_ranks(ranks):

@@ -44,7 +44,7 @@ def _groups(vertices, skips, level):
     modules = _runs(vertices, operations, _leaf_scopes(vertices, operations), cuts, "module")
     if level == "module":
         return modules
-    scopes = _block_scopes(vertices, operations)
+    scopes = block_scopes(vertices, operations)
     if scopes:
         return _runs(vertices, operations, scopes, cuts, "block")
     return _blocks_by_repetition(vertices, skips, modules)
@@ -94,7 +94,7 @@ def _leaf_scopes(vertices, operations):
     return {index: scope for index, scope in scopes.items() if scope and scope not in inner}
 
 
-def _block_scopes(vertices, operations):
+def block_scopes(vertices, operations):
     """The block of each operation: the outermost numbered module that holds several, but no mere list of blocks."""
     children = {}
     for index in operations:

@@ -25,14 +25,17 @@ class Ranked:
 
 
 class Page:
-    """Places everything: `centres`, `routes`, `width`, `height`; `starts`, `lefts`: rank and x where columns begin."""
+    """Places everything: `centres`, `routes`, `width`, `height`; `lefts`: x where columns begin.
 
-    def __init__(self, graph, aspect, tallest=TALLEST, unbroken=frozenset()):
-        self.graph = graph
+    starts: rank where each column begins; head: room above the columns, if not just what is needed.
+    """
+
+    def __init__(self, graph, starts, head=None):
+        self.graph, self.starts = graph, starts
         self.lanes = _lanes(graph)
-        self.starts = [0]
-        if aspect is not None:
-            self.starts = _columns(graph, _width(graph, self.lanes), aspect, tallest, unbroken)
+        self.crossings = [sum(1 for s, t, _ in graph.edges if graph.ranks[s] < i <= graph.ranks[t]) for i in starts]
+        needed = max(self.crossings[1:], default=0) * GUTTER + (10.0 if len(starts) > 1 else 0.0)
+        self.head = needed if head is None else max(head, needed)
         self.ends = [*self.starts[1:], len(graph.tops)]
         self.column_of = [0] * len(graph.tops)
         for column, start in enumerate(self.starts):
@@ -51,8 +54,6 @@ class Page:
 
     def _place_columns(self):
         graph = self.graph
-        crossings = [sum(1 for s, t, _ in graph.edges if graph.ranks[s] < i <= graph.ranks[t]) for i in self.starts]
-        self.head = max(crossings[1:], default=0) * GUTTER + (10.0 if len(self.starts) > 1 else 0.0)
         self.left_lane, self.right_lane, self.shift, self.first_x = [], [], [], []
         self.width = self.height = 0.0
         for column, (start, end) in enumerate(zip(self.starts, self.ends, strict=True)):
@@ -64,7 +65,7 @@ class Page:
                 source, target, _ = graph.edges[number]
                 if graph.ranks[source] < end and graph.ranks[target] >= start:
                     count[side] = max(count[side], lane + 1)
-            begin = self.width + (crossings[column] * GUTTER + 14.0 if column else 0.0)
+            begin = self.width + (self.crossings[column] * GUTTER + 14.0 if column else 0.0)
             begin += LANE * (count[-1] and count[-1] + 1)
             self.shift.append(begin - left)
             self.first_x.append(begin - LANE * count[-1])
@@ -138,36 +139,48 @@ def _lanes(graph):
     return lanes
 
 
-def _width(graph, lanes):
+def _width(graph):
     """About how wide one column is."""
     left = min(x - width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
     right = max(x + width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
-    count = sum(max((lane + 1 for s, lane in lanes.values() if s == side), default=0) for side in (1, -1))
+    lanes = _lanes(graph).values()
+    count = sum(max((lane + 1 for s, lane in lanes if s == side), default=0) for side in (1, -1))
     return right - left + LANE * (2 + count) + 44.0
 
 
-def _columns(graph, width, aspect, tallest, unbroken):
-    """First rank of each column. Breaks are of about equal height, where the fewest edges cross.
+def columns(graphs, boundaries, aspect, tallest=TALLEST):
+    """First rank of each column, in each of `graphs`: [[rank, …] of the first graph, …].
 
-    unbroken: ranks above which there must be no break.
+    Breaks are of about equal height, where the fewest edges cross. boundaries: [(rank in each graph), …], where a
+    break may come, at one height in all graphs.
     """
-    tops = graph.tops
-    total = tops[-1] + graph.heights[-1]
-    if total <= tallest or len(tops) < 8:
-        return [0]
-    crossing = [0] * (len(tops) + 1)  # edges that pass the boundary above each rank
+    total = max(graph.tops[-1] + graph.heights[-1] for graph in graphs)
+    starts = [(0,) * len(graphs)]
+    count = max(1, round((aspect * total / max(map(_width, graphs))) ** 0.5))
+    if total <= tallest or max(len(graph.tops) for graph in graphs) < 8:
+        count = 1
+    crossings = [_crossings(graph) for graph in graphs] if count > 1 else []
+    for column in range(1, count):
+        ideal = total * column / count
+        crossing, off = {}, {}
+        for ranks in boundaries:
+            distance = abs(graphs[0].tops[ranks[0]] - ideal)
+            if distance < 0.3 * total / count and all(r >= s + 2 for r, s in zip(ranks, starts[-1], strict=True)):
+                off[ranks] = distance
+                crossing[ranks] = max(passing[rank] for passing, rank in zip(crossings, ranks, strict=True))
+        if off:
+            best = min(off, key=lambda ranks: (crossing[ranks], off[ranks]))
+            if crossing[best] <= _MOST_CROSSING:
+                starts.append(best)
+    return [list(ranks) for ranks in zip(*starts, strict=True)]
+
+
+def _crossings(graph):
+    """Edges that pass the boundary above each rank."""
+    crossing = [0] * (len(graph.tops) + 1)
     for source, target, is_skip in graph.edges:
         crossing[graph.ranks[source] + 1] += 2 if is_skip else 1
         crossing[graph.ranks[target] + 1] -= 2 if is_skip else 1
     for rank in range(1, len(crossing)):
         crossing[rank] += crossing[rank - 1]
-    starts, count = [0], max(1, round((aspect * total / width) ** 0.5))
-    for column in range(1, count):
-        ideal = total * column / count
-        off = {rank: abs(tops[rank] - ideal) for rank in range(starts[-1] + 2, len(tops)) if rank not in unbroken}
-        near = [rank for rank in off if off[rank] < 0.3 * total / count]
-        if near:
-            best = min(near, key=lambda rank: (crossing[rank], off[rank]))
-            if crossing[best] <= _MOST_CROSSING:
-                starts.append(best)
-    return starts
+    return crossing

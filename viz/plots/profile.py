@@ -22,9 +22,7 @@ def layer_profile(gradients, activations=None, *, theory=None, relative=True, ti
     axes = figure.subplots(1, 1 if activations is None else 2, squeeze=False)[0]
     draw_gradients(axes[0], gradients, theory, relative)
     if activations is not None:
-        _lines(axes[1], {name: style.log10(values) for name, values in activations.items()})
-        style.tidy(axes[1], "Forward: activations", "layer, from the input", "RMS of z, before the activation")
-        _fit(axes[1])
+        draw_activations(axes[1], activations)
     axes[0].legend(fontsize=9, frameon=False)
     if title:
         figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
@@ -58,6 +56,16 @@ def draw_gradients(axes, gradients, theory=None, relative=True, upright=False):
     else:
         style.tidy(axes, "Backward: gradients", "layer, from the input", label)
     _fit(axes, upright)
+
+
+def draw_activations(axes, activations, upright=False):
+    """Draw activation profiles into axes; `upright`: depth downwards, as beside a graph."""
+    _lines(axes, {name: style.log10(values) for name, values in activations.items()}, upright)
+    words = "layer, from the input", "RMS of z, before the activation"
+    style.tidy(axes, "Forward: activations", *(words[::-1] if upright else words))
+    _fit(axes, upright)
+    if upright:
+        axes.invert_yaxis()
 
 
 def _lines(axes, logs, upright=False):

@@ -1,0 +1,154 @@
+"""The comparison sheet: two nets side by side, depth profiles between them, training and shares below, words."""
+
+import textwrap
+from typing import NamedTuple
+
+from ..graph import labels, theme
+from ..graph.draw import draw_pair
+from . import style
+from .heat import draw_heat, relative
+from .profile import draw_activations, draw_gradients
+from .shares import draw_shares
+from .spectrum import draw_spectrum
+
+_WIDTH, _GRAPHS, _ROW = 19.0, 9.2, 3.0  # inches: of the sheet, of the graphs' height, of a row of plots below
+_HEAD, _GAP = 1.15, 0.85  # inches above the graphs, and between rows
+_LEFT, _MIDDLE, _RIGHT = (0.01, 0.325), (0.385, 0.26), (0.665, 0.325)  # x and width of the three columns
+_LINE = 0.24  # inches of a line of the caption
+_TERSE_FROM = 16  # nodes from which the graphs show names and values only
+
+
+class Side(NamedTuple):
+    """What a sheet shows of one net: the graph, gradient (relative to its reference) and activation RMS of each layer
+    from the input, gradient RMS (steps, layers), the highway's share at each fork, the dead or saturated share of each
+    activation function, the `PathSpectrum` or None."""
+
+    flow: object
+    gradients: list
+    activations: list
+    history: object
+    highways: list
+    lost: list
+    spectrum: object = None
+
+
+def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title="Gradient flow"):
+    """One sheet of two `Side`s, whose graphs have titles and one scale. Returns a matplotlib Figure.
+
+    theory: as for `layer_profile`; steps: the numbers of the recorded steps; caption: the conclusion, in numbers.
+    """
+    sides = {side.flow.title: side for side in (left, right)}
+    heat = {name: relative(name, side.history) for name, side in sides.items() if len(side.history) > 1}
+    rows = _rows(sides, heat, left.flow.scale, steps)
+    lines = textwrap.wrap(labels.plain(caption), 190)
+    foot = 0.25 + _LINE * len(lines)
+    height = _HEAD + _GRAPHS + sum(_ROW + _GAP for _ in rows) + foot + 0.35
+    figure = style.new_figure(_WIDTH, height)
+    figure.set_layout_engine("none")
+
+    def place(column, above, inches, pad=(0.0, 0.0)):
+        """Axes in a column, so many inches below the top; pad: inches left free at its left and right."""
+        x, width = column
+        edges = x + pad[0] / _WIDTH, width - sum(pad) / _WIDTH
+        return figure.add_axes((edges[0], 1.0 - (above + inches) / height, edges[1], inches / height))
+
+    figure.text(0.015, 1.0 - 0.42 / height, labels.plain(title), fontsize=20, fontweight="bold", va="center",
+                color=style.INK)  # fmt: skip
+    draw_legend(place(_MIDDLE, 0.45, 0.16), left.flow, right.flow)
+    for column, side in ((_LEFT, left), (_RIGHT, right)):
+        write_heading(figure, column[0] + 0.005, 1.0 - (_HEAD - 0.2) / height, 0.2 / height, side.flow)
+    graphs = [place(column, _HEAD + 0.2, _GRAPHS - 0.2) for column in (_LEFT, _RIGHT)]
+    draw_pair(graphs, (left.flow, right.flow), terse=max(len(s.flow.nodes) for s in (left, right)) > _TERSE_FROM)
+    _profiles(place, sides, theory)
+    above = _HEAD + _GRAPHS + _GAP
+    for panels in rows:
+        columns = [_LEFT, _MIDDLE, _RIGHT] if len(panels) == 3 else _evenly(len(panels))
+        for column, draw in zip(columns, panels, strict=True):
+            if draw is not None:
+                pad = (0.0, 0.0) if column is _MIDDLE else (0.75, 0.25)
+                draw(place(column, above - 0.3, _ROW, pad))
+        above += _ROW + _GAP
+    figure.text(0.015, 0.2 / height, "\n".join(lines), fontsize=12, va="bottom", color=style.INK)
+    return figure
+
+
+def _profiles(place, sides, theory):
+    """Between the graphs: gradients, depth downwards as in the graphs, and below them activations."""
+    profile = place(_MIDDLE, _HEAD + 0.35, 5.1)
+    gradients = {name: side.gradients for name, side in sides.items()}
+    draw_gradients(profile, gradients, theory, relative=False, upright=True)
+    names = list(dict.fromkeys(labels.plain(side.flow.reference) for side in sides.values()))
+    where = f"“{names[0]}”" if len(names) == 1 else "each net’s reference"
+    profile.set_xlabel(f"RMS of ∂L/∂z, relative to {where}", fontsize=10, color=style.INK)
+    profile.legend(fontsize=9, frameon=False)
+    draw_activations(place(_MIDDLE, _HEAD + 6.45, 2.4), {name: side.activations for name, side in sides.items()})
+
+
+def _rows(sides, heat, scale, steps):
+    """What stands below the graphs, row by row: functions that draw into axes, or None for a place left free."""
+    names, more = list(sides), []
+    highways = {name: side.highways for name, side in sides.items()}
+    lost = {name: side.lost for name, side in sides.items()}
+    if any(highways.values()):
+        words = "The highway’s share at each fork", "of what arrives there, %", "fork, from the input"
+        more.append(lambda axes: draw_shares(axes, highways, *words))
+    for i, side in enumerate(sides.values()):
+        if side.spectrum is not None:
+            more.append(_spectrum(side, style.COLOURS[i]))
+    if any(map(any, lost.values())):
+        said = "Dead relu units, saturated outputs", "share, %", "activation function, from the input"
+        more.append(lambda axes: draw_shares(axes, lost, *said))
+    if not heat:
+        return [more] if more else []
+    ends = [_heat(name, heat[name], scale, steps) if name in heat else None for name in names]
+    rows = [[ends[0], more[0] if more else None, ends[1]]]
+    return rows + ([more[1:]] if more[1:] else [])
+
+
+def _spectrum(side, colour):
+    title = f"Paths through {labels.plain(side.flow.title)}"
+    return lambda axes: draw_spectrum(axes, side.spectrum, title=title, colour=colour)
+
+
+def _heat(name, values, scale, steps):
+    numbers = steps if steps is not None and len(steps) == len(values) else None
+    title = f"Through training: {labels.plain(name)}"
+    words = "training step" if numbers is not None else "recorded step"
+    words += "   (colours as above, relative to the last layer)"
+    return lambda axes: draw_heat(axes, values, scale, x=numbers, xlabel=words, title=title)
+
+
+def _evenly(count):
+    """(x, width) of so many columns."""
+    return [(0.01 + i * 0.98 / count, 0.98 / count) for i in range(count)]
+
+
+def write_heading(figure, x, y, below, flow):
+    """A net's name, and in small its loss, at (x, y) of the figure."""
+    loss = "" if flow.loss is None else f"loss {flow.loss:.4g} in this step"
+    name = labels.plain(flow.title or "")
+    figure.text(x, y, name, fontsize=14, fontweight="bold", color=style.INK)
+    figure.text(x, y - below, loss, fontsize=10, color=theme.FAINT)
+
+
+def draw_legend(axes, left, right):
+    """The colour bar that both graphs share, and the words."""
+    scale, cells = left.scale, 60
+    for i in range(cells):
+        colour = theme.colour((2 * i + 1 - cells) / cells * scale, scale)
+        axes.axvspan(i / cells, (i + 1) / cells, color=colour, linewidth=0)
+    axes.set_xlim(0, 1)
+    axes.set_yticks([])
+    ticks = labels.ticks(scale)
+    axes.set_xticks([(value / scale + 1) / 2 for value, _ in ticks], [text for _, text in ticks])
+    axes.tick_params(labelsize=9, length=2)
+    axes.set_title("▼ vanishing      gradient RMS of each node, relative to the reference      exploding ▲", fontsize=9)
+    same = left.reference == right.reference
+    names = f"“{left.reference}”" if same else f"“{left.reference}” (left), “{right.reference}” (right)"
+    note = f"reference (thick border): {labels.plain(names)}"
+    note += "\nedge width: the gradient that returns along it;  %: its share"
+    place, figure = axes.get_position(), axes.get_figure()
+    style_of = {"fontsize": 9, "va": "center", "color": style.INK, "linespacing": 1.5}
+    figure.text(place.x1 + 0.03, (place.y0 + place.y1) / 2, note, **style_of)
+    highway = {"fontsize": 10, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}
+    figure.text(place.x1 + 0.24, (place.y0 + place.y1) / 2, "━━ highway (skip)", **highway)
