@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from tinygrad_course.kernels import blas, module  # noqa: E402
+from tinygrad_course.kernels import blas, module
 
 matmul = module("matmul", "numba").matmul
 SHAPES = [

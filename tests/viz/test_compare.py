@@ -108,10 +108,13 @@ def test_the_caption_is_written_from_the_numbers(pair, sheet):
 def test_everything_is_on_the_sheet():
     recordings = [_trained(residual, 3, details=True) for residual in (False, True)]
     spectrum = viz.path_spectrum(nets.loss_of(recordings[1][1]))
-    sheet = viz.compare(*[r for r, _ in recordings], spectra={"residual": spectrum}, theory={"plain": 0.3}, steps=[0, 5, 9])
+    spectra, law = {"residual": spectrum}, {"plain": 0.3}
+    sheet = viz.compare(*[r for r, _ in recordings], spectra=spectra, theory=law, steps=[0, 5, 9])
     titles = [axes.get_title(loc="left") for axes in sheet.figure.axes]
-    for title in ("Backward: gradients", "Forward: activations", "Through training: plain", "Through training: residual",
-                  "The highway’s share at each fork", "Paths through residual"):  # fmt: skip
+    for title in (
+        "Backward: gradients", "Forward: activations", "Through training: plain", "Through training: residual",
+        "The highway’s share at each fork", "Paths through residual",
+    ):  # fmt: skip
         assert title in titles
     profile = sheet.figure.axes[titles.index("Backward: gradients")]
     lines = profile.get_lines()
@@ -173,7 +176,7 @@ def test_bad_input(pair, error, options):
 
 
 def test_bad_recordings(pair, tmp_path, sheet):
-    with pytest.raises(TypeError, match="viz.record"):
+    with pytest.raises(TypeError, match=r"viz\.record"):
         viz.compare(pair[0], sheet.flows[1])
     with pytest.raises(ValueError, match="no backward pass"):
         viz.compare(pair[0], viz.record())
