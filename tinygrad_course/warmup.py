@@ -14,6 +14,16 @@ def _dense():
     return nn.Sequential(*layers, nn.Linear(400, 40))
 
 
+def _smooth():
+    """The other activations, and normalization within a sample."""
+    layers = [
+        nn.Linear(20, 400), nn.GELU(), nn.GELU(approximate="tanh"), nn.SiLU(), nn.ELU(), nn.Softplus(),
+        nn.LayerNorm(400), nn.LeakyReLU(), nn.Hardtanh(), nn.Softmax(1), nn.LogSoftmax(1),
+        nn.Unflatten(1, (4, 10, 10)), nn.GroupNorm(2, 4),
+    ]  # fmt: skip
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(400, 40))
+
+
 def _pools():
     pools = [nn.Conv2d(4, 8, 3), nn.AvgPool2d(3, stride=1), nn.MaxPool2d(3, stride=1, padding=1), nn.AvgPool2d(2)]
     return nn.Sequential(*pools, nn.Flatten(), nn.Linear(8 * 6 * 6, 10))
@@ -32,6 +42,7 @@ def _channelwise():
 NETS = {
     "dense layers": (_dense, (20,), optim.Adam),
     "dense layers, SGD": (_dense, (20,), lambda p: optim.SGD(p, lr=0.01)),
+    "smooth layers": (_smooth, (20,), optim.Adam),
     "LeNet-5": (models.LeNet5, (1, 32, 32), optim.Adam),
     "residual net": (lambda: models.CifarResNet(8), (3, 32, 32), lambda p: optim.SGD(p, lr=0.01, momentum=0.9)),
     "pooling": (_pools, (4, 16, 16), optim.AdamW),

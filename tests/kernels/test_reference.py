@@ -67,15 +67,28 @@ GEOMETRIES = [  # stride, padding, dilation, groups; the output's size of a 9 x 
 ]
 WINDOWS = ((3, 2), (2, 1), (1, 1)), (5, 12)  # (kernel, stride, padding), and the output's size of a 9 x 11 image
 
+ACTIVATIONS = {  # name: the numbers that it takes beside x
+    "relu": (), "hardtanh": (-1.0, 0.5), "leaky_relu": (0.1,), "tanh": (), "sigmoid": (), "silu": (1.5,),
+    "elu": (1.2, 1.1, 0.9), "softplus": (2.0, 3.0), "gelu": (), "tanh_gelu": (), "erf": (),
+}  # fmt: skip
+
 # family: {function: [arguments, made by a function of Arrays]}
 TABLE = {
     "activation": {
-        name: [lambda a: (a(a.batch, 70),), lambda a: (a(1),), lambda a: (a(a.batch, 0, 2),)]
-        for name in ("relu", "tanh", "sigmoid")
+        name: [
+            lambda a, numbers=numbers: (a(a.batch, 70), *numbers),
+            lambda a, numbers=numbers: (a(1), *numbers),
+            lambda a, numbers=numbers: (a(a.batch, 0, 2), *numbers),
+        ]
+        for name, numbers in ACTIVATIONS.items()
     }
     | {
-        f"{name}_backward": [lambda a: (a(a.batch, 70), a(a.batch, 70)), lambda a: (a(0), a(0))]
-        for name in ("relu", "tanh", "sigmoid")
+        f"{name}_backward": [
+            lambda a, numbers=numbers: (a(a.batch, 70), a(a.batch, 70), *numbers),
+            lambda a, numbers=numbers: (a(0), a(0), *numbers),
+        ]
+        for name, numbers in ACTIVATIONS.items()
+        if name != "erf"
     },
     "conv": {
         "conv2d_forward": [
@@ -97,6 +110,37 @@ TABLE = {
             for how, size in GEOMETRIES
         ],
         "bias_grad": [lambda a: (a(a.batch, 5, 9, 11),), lambda a: (a(a.batch, 5),), lambda a: (a(0, 5, 2, 2),)],
+    },
+    "group_norm": {
+        "group_norm_forward": [
+            lambda a: (a(a.batch, 3, 2, 7), a.plain(3, 2), a.plain(3, 2), 1e-5),
+            lambda a: (a(a.batch, 1, 30, 1), None, None, 1e-3),
+            lambda a: (a(0, 1, 30, 1), None, None, 1e-3),
+        ],
+        "group_norm_backward": [
+            lambda a: (
+                a(a.batch, 3, 2, 7), a(a.batch, 3, 2, 7), a.plain(3, 2), a.plain(a.batch, 3), a.positive(a.batch, 3),
+            ),
+            lambda a: (
+                a(a.batch, 1, 30, 1), a(a.batch, 1, 30, 1), None, a.plain(a.batch, 1), a.positive(a.batch, 1),
+            ),
+            lambda a: (a(0, 1, 30, 1), a(0, 1, 30, 1), None, a.plain(0, 1), a.positive(0, 1)),
+        ],
+    },
+    "matmul": {
+        "matmul": [
+            lambda a: (a(a.batch, 30), a.plain(30, 20), a.plain(20)),
+            lambda a: (a(a.batch, 30), a.plain(30, 20)),
+            lambda a: (a(0, 30), a.plain(30, 20), a.plain(20)),
+        ],
+    },
+    "softmax": {
+        name: [lambda a: (a(a.batch, 30),), lambda a: (a(0, 4),), lambda a: (a(4, 0),)]
+        for name in ("softmax", "log_softmax")
+    }
+    | {
+        f"{name}_backward": [lambda a, f=name: (a(a.batch, 30), _run("softmax", f, "numpy", [a(a.batch, 30)])[0])]
+        for name in ("softmax", "log_softmax")
     },
     "loss": {
         "cross_entropy_forward": [
@@ -169,12 +213,16 @@ ROWS = [
 ]
 
 
+DECORATORS = {"elementwise", "by_rows"}  # that make a function of a loop: (x, *others) is all that can be seen of it
+
+
 def _public(module):
     return {
         name: function
         for name, function in vars(module).items()
-        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
-    }
+        if inspect.isfunction(function) and function.__module__ == module.__name__
+        and not name.startswith("_") and name not in DECORATORS
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("family", kernels.FAMILIES)
@@ -182,15 +230,16 @@ def test_both_backends_have_the_same_functions(family):
     compiled, plain = _public(kernels.module(family, "numba")), _public(kernels.module(family, "numpy"))
     assert set(compiled) == set(plain) == set(TABLE[family])
     for name in compiled:
-        assert inspect.signature(compiled[name]) == inspect.signature(plain[name])
+        signature = inspect.signature(compiled[name])
+        assert signature == inspect.signature(plain[name]) or "others" in signature.parameters
 
 
-def _run(family, name, backend, arguments, dtype):
+def _run(family, name, backend, arguments, dtype=None):
     """The arrays that come out, returned or changed in place, of a run on copies of the arguments."""
     def copied(argument):
         if not isinstance(argument, np.ndarray):
             return argument
-        return argument.astype(dtype) if argument.dtype.kind == "f" and argument.dtype != dtype else argument.copy()
+        return argument.astype(dtype) if argument.dtype.kind == "f" and dtype else argument.copy()
 
     arguments = [copied(argument) for argument in arguments]
     with np.errstate(all="ignore"):

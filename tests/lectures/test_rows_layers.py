@@ -255,7 +255,8 @@ def test_A23_four_norms():
                                   nn.LayerNorm((6, 4, 5), elementwise_affine=False)(x).data)  # fmt: skip
     np.testing.assert_array_equal(nn.GroupNorm(6, 6, affine=False)(x).data, nn.InstanceNorm2d(6)(x).data)
     batch_norm = nn.BatchNorm2d(6, affine=False).double()
-    np.testing.assert_array_equal(batch_norm(x[:1]).data, nn.InstanceNorm2d(6)(x[:1]).data)
+    # two kernels, which add up in another order: equal to the last digits of float64
+    np.testing.assert_allclose(batch_norm(x[:1]).data, nn.InstanceNorm2d(6)(x[:1]).data, rtol=0, atol=1e-14)
 
 
 def test_D28_gamma_and_beta_can_undo_batch_norm():

@@ -73,7 +73,10 @@ def test_blocks_stand_at_one_height(sheet):
     heights = []
     for axes, flow in zip(_graphs(sheet.figure), sheet.flows, strict=True):
         tops = {patch.get_gid(): patch.get_y() for patch in axes.patches if hasattr(patch, "get_boxstyle")}
-        heights.append({node.name: tops[node.id] for node in flow.nodes[::-1]})  # of a block and its merge, the block
+        own = {}
+        for node in flow.nodes:  # of a block and the merge behind it, both of the block's name, the block
+            own.setdefault(node.name, tops[node.id])
+        heights.append(own)
     common = [name for name in heights[0] if name in heights[1]]
     assert len(common) >= 8
     assert [heights[0][name] for name in common] == pytest.approx([heights[1][name] for name in common])
@@ -108,12 +111,13 @@ def test_the_caption_is_written_from_the_numbers(pair, sheet):
 def test_everything_is_on_the_sheet():
     recordings = [_trained(residual, 3, details=True) for residual in (False, True)]
     spectrum = viz.path_spectrum(nets.loss_of(recordings[1][1]))
-    both = [recording for recording, _ in recordings]
-    sheet = viz.compare(*both, spectra={"residual": spectrum}, theory={"plain": 0.3}, steps=[0, 5, 9])
+    spectra, law = {"residual": spectrum}, {"plain": 0.3}
+    sheet = viz.compare(*[r for r, _ in recordings], spectra=spectra, theory=law, steps=[0, 5, 9])
     titles = [axes.get_title(loc="left") for axes in sheet.figure.axes]
-    for title in ("Backward: gradients", "Forward: activations", "Through training: plain",
-                  "Through training: residual", "The highway’s share at each fork",
-                  "Paths through residual"):  # fmt: skip
+    for title in (
+        "Backward: gradients", "Forward: activations", "Through training: plain", "Through training: residual",
+        "The highway’s share at each fork", "Paths through residual",
+    ):  # fmt: skip
         assert title in titles
     profile = sheet.figure.axes[titles.index("Backward: gradients")]
     lines = profile.get_lines()

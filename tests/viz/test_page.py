@@ -176,6 +176,16 @@ def test_two_graphs_share_the_larger_scale():
     assert [card["c"] for card in swapped["panes"][0]["cards"]] == [card["c"] for card in data["panes"][1]["cards"]]
 
 
+def test_details_come_with_histogram_dead_and_saturated_shares():
+    model = net(2)
+    with viz.record(model, details=True) as recording:
+        loss_of(model).backward()
+    cards = data_of(viz.gradient_flow(recording, level="op").to_html())["panes"][0]["cards"]
+    relu = next(card for card in cards if card.get("o") == "relu")
+    assert sum(relu["g"][5]) == 16 * 12 and len(relu["g"][5]) > 3
+    assert recording.trace.operations and 0.0 <= (relu["a"] + [0.0] * 8)[7] <= 1.0
+
+
 def test_a_training_run_gives_a_value_for_each_step():
     recording = trained(True)
     flow = viz.gradient_flow(recording)

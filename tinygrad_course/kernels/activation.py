@@ -38,6 +38,7 @@ def elementwise(loop=None, *, serial_below=SERIAL_BELOW // 4):
         return y
 
     del function.__wrapped__  # its signature is another one
+    function.kernel = compiled
     return function
 
 

@@ -105,14 +105,8 @@ def _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer,
         _losses(x[n], target[n], weight, ignore_index, smoothing, losses[n], log_normalizer[n], start, stop)
 
 
-@kernel
-def _forward_serial(x, target, weight, ignore_index, smoothing, losses, log_normalizer):
-    for task in range(_tasks(x.shape)[0]):
-        _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task)
-
-
 @kernel(parallel=True)
-def _forward_parallel(x, target, weight, ignore_index, smoothing, losses, log_normalizer):
+def _forward_tasks(x, target, weight, ignore_index, smoothing, losses, log_normalizer):
     for task in prange(_tasks(x.shape)[0]):
         _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, np.int64(task))
 
@@ -132,7 +126,7 @@ def cross_entropy_forward(logits, target, weight, ignore_index, label_smoothing)
     N, C, S = logits.shape
     losses, log_normalizer = np.zeros((N, S), logits.dtype), np.empty((N, S))
     if logits.size:
-        loop = _forward_serial if _small(logits) else _forward_parallel
+        loop = _forward_tasks.serial if _small(logits) else _forward_tasks
         weight = np.empty(0, logits.dtype) if weight is None else weight
         loop(logits, target, weight, int(ignore_index), float(label_smoothing), losses, log_normalizer)
     return losses, log_normalizer
@@ -192,14 +186,8 @@ def _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index
                 dx[n, t, start + i] -= hit[i]
 
 
-@kernel
-def _backward_serial(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
-    for task in range(_tasks(x.shape)[0]):
-        _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task)
-
-
 @kernel(parallel=True)
-def _backward_parallel(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
+def _backward_tasks(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
     for task in prange(_tasks(x.shape)[0]):
         own = np.int64(task)
         _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, own)
@@ -213,7 +201,7 @@ def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore
     """
     dlogits = empty_like(logits)
     if logits.size:
-        loop = _backward_serial if _small(logits) else _backward_parallel
+        loop = _backward_tasks.serial if _small(logits) else _backward_tasks
         if weight is None:
             weight, weight_sum = np.empty(0, logits.dtype), float(logits.shape[1])
         else:

@@ -15,6 +15,7 @@ SERIAL_BELOW = 65_000  # elements
 SMALL = 16  # up to this S, run along columns
 COLUMNS = 64  # columns owned together
 RUN = 1024  # numbers that backward adds up in x's own type, before their sum joins the float64 one
+ROWS = 32  # likewise of one column
 
 
 @inner
@@ -33,9 +34,10 @@ def _statistics(x, S, first, shift, total, square):
                 d = np.float64(row[j]) - shifts[j]
                 sums[0, j] += d
                 sums[1, j] += d * d
-        for j in range(width):
-            total[j // S] += sums[0, j]
-            square[j // S] += sums[1, j]
+        for i in range(total.size):
+            for j in range(i * S, (i + 1) * S):
+                total[i] += sums[0, j]
+                square[i] += sums[1, j]
         return
     for i in range(total.size):
         for n in range(x.shape[0]):
@@ -54,8 +56,9 @@ def _statistics(x, S, first, shift, total, square):
 def _columns(channels, S):
     """Each channel's number, S times."""
     columns = np.empty(channels.size * S, channels.dtype)
-    for j in range(columns.size):
-        columns[j] = channels[j // S]
+    for c in range(channels.size):
+        for s in range(S):
+            columns[c * S + s] = channels[c]
     return columns
 
 
@@ -107,19 +110,14 @@ def _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, fir
 
 
 @inner
-def _owned(S):
-    """How many channels an iteration owns."""
-    return max(1, COLUMNS // S) if S <= SMALL else 1
-
-
-@kernel
-def _forward_serial(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
-    _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, np.int64(0), mean.size)
+def _owned(C, S):
+    """How many of C channels an iteration owns: worth its small arrays, yet enough iterations for all threads."""
+    return max(1, COLUMNS // S) if S <= SMALL else max(1, min(8, C // 16))
 
 
 @kernel(parallel=True)
-def _forward_parallel(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
-    C, own = mean.size, _owned(S)
+def _forward_blocks(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
+    C, own = mean.size, _owned(mean.size, S)
     for block in prange((C + own - 1) // own):
         first = np.int64(block) * own
         last = min(first + own, C)
@@ -127,9 +125,9 @@ def _forward_parallel(x, y, S, weight, bias, eps, batch, mean, variance, inverse
 
 
 def _normalize(x, weight, bias, eps, batch, mean, variance, inverse_std):
-    """Either loop, on x as N rows of C · S columns."""
+    """The loop, on x as N rows of C · S columns."""
     y = empty_like(x)
-    loop = _forward_serial if _small(x) else _forward_parallel
+    loop = _forward_blocks.serial if _small(x) else _forward_blocks
     loop(
         x.reshape(len(x), -1), y.reshape(len(x), -1), x.shape[2], _given(weight, x), _given(bias, x),
         float(eps), batch, mean, variance, inverse_std,
@@ -173,17 +171,20 @@ def _products(dy, x, S, first, center, total, product):
     """total = Σdy, product = Σ dy · (x − center), of the channels from `first` on."""
     if S <= SMALL:
         width = total.size * S
-        sums = np.zeros((2, width))
         centers = _columns(center, S)
-        for n in range(x.shape[0]):
-            row, gradient = x[n, first * S :], dy[n, first * S :]
-            for j in range(width):
-                g = np.float64(gradient[j])
-                sums[0, j] += g
-                sums[1, j] += g * np.float64(row[j] - centers[j])
-        for j in range(width):
-            total[j // S] += sums[0, j]
-            product[j // S] += sums[1, j]
+        t, p = np.empty(width, x.dtype), np.empty(width, x.dtype)
+        for start in range(0, x.shape[0], ROWS):
+            t[:] = 0
+            p[:] = 0
+            for n in range(start, min(start + ROWS, x.shape[0])):
+                row, gradient = x[n, first * S :], dy[n, first * S :]
+                for j in range(width):
+                    t[j] += gradient[j]
+                    p[j] += gradient[j] * (row[j] - centers[j])
+            for i in range(total.size):
+                for j in range(i * S, (i + 1) * S):
+                    total[i] += np.float64(t[j])
+                    product[i] += np.float64(p[j])
         return
     for i in range(total.size):
         m = center[i]
@@ -247,14 +248,9 @@ def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, fi
         _affine(dy, dx, S, first, center, a, k)
 
 
-@kernel
-def _backward_serial(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
-    _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, np.int64(0), mean.size)
-
-
 @kernel(parallel=True)
-def _backward_parallel(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
-    C, own = mean.size, _owned(S)
+def _backward_blocks(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
+    C, own = mean.size, _owned(mean.size, S)
     for block in prange((C + own - 1) // own):
         first = np.int64(block) * own
         last = min(first + own, C)
@@ -265,7 +261,7 @@ def _gradients(dy, x, weight, mean, inverse_std, batch):
     dx = empty_like(x)
     dweight, dbias = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     if x.size:
-        loop = _backward_serial if _small(x) else _backward_parallel
+        loop = _backward_blocks.serial if _small(x) else _backward_blocks
         loop(
             *(array.reshape(len(x), -1) for array in (dy, x, dx)), x.shape[2], _given(weight, x),
             mean, inverse_std, batch, dweight, dbias,

@@ -95,13 +95,8 @@ def _max_planes(x, y, index, output_size, kernel_size, stride, padding, dilation
                     index_row[o] = place_row[o]
 
 
-@kernel
-def _max_serial(x, y, index, output_size, kernel_size, stride, padding, dilation, block):
-    _max_planes(x, y, index, output_size, kernel_size, stride, padding, dilation)
-
-
 @kernel(parallel=True)
-def _max_parallel(x, y, index, output_size, kernel_size, stride, padding, dilation, block):
+def _max_blocks(x, y, index, output_size, kernel_size, stride, padding, dilation, block):
     for b in prange((x.shape[0] + block - 1) // block):
         own = slice(b * block, (b + 1) * block)
         _max_planes(x[own], y[own], index[own], output_size, kernel_size, stride, padding, dilation)
@@ -119,7 +114,7 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
     y = empty((N, C, *output_size), x.dtype)
     index = empty(y.shape, np.int32)
     if y.size:
-        loop = _max_serial if _small(x) else _max_parallel
+        loop = _max_blocks.serial if _small(x) else _max_blocks
         loop(
             x.reshape(N * C, H, W), y.reshape(N * C, -1), index.reshape(N * C, -1), _pair(output_size),
             _pair(kernel), _pair(stride), _pair(padding), _pair(dilation), _block(N * C),
@@ -141,24 +136,14 @@ def _block(planes):
     return max(1, min(16, planes // 8))
 
 
-@inner
-def _scatter(dy, index, dx):
-    _clear(dx)
-    for o in range(dy.size):
-        if index[o] >= 0:
-            dx[index[o]] += dy[o]
-
-
-@kernel
-def _scatter_serial(dy, index, dx):
-    for plane in range(dy.shape[0]):
-        _scatter(dy[plane], index[plane], dx[plane])
-
-
 @kernel(parallel=True)
-def _scatter_parallel(dy, index, dx):
+def _scatter(dy, index, dx):
     for plane in prange(dy.shape[0]):
-        _scatter(dy[plane], index[plane], dx[plane])
+        gradient, place, target = dy[plane], index[plane], dx[plane]
+        _clear(target)
+        for o in range(gradient.size):
+            if place[o] >= 0:
+                target[place[o]] += gradient[o]
 
 
 def max_pool2d_backward(dy, index, x_shape):
@@ -167,7 +152,7 @@ def max_pool2d_backward(dy, index, x_shape):
     if dy.size == 0:
         return np.zeros(x_shape, dy.dtype)
     dx = empty((N * C, H * W), dy.dtype)
-    loop = _scatter_serial if _small(dx) else _scatter_parallel
+    loop = _scatter.serial if _small(dx) else _scatter
     loop(dy.reshape(N * C, -1), index.reshape(N * C, -1), dx)
     return dx.reshape(x_shape)
 
@@ -254,13 +239,8 @@ def _clear(row):
         row[i] = 0
 
 
-@kernel
-def _average_serial(x, y, output_size, kernel_size, stride, padding, include, override, backward, block):
-    _average_planes(x, y, output_size, kernel_size, stride, padding, include, override, backward)
-
-
 @kernel(parallel=True)
-def _average_parallel(x, y, output_size, kernel_size, stride, padding, include, override, backward, block):
+def _average_blocks(x, y, output_size, kernel_size, stride, padding, include, override, backward, block):
     for b in prange((x.shape[0] + block - 1) // block):
         own = slice(b * block, (b + 1) * block)
         _average_planes(
@@ -270,7 +250,7 @@ def _average_parallel(x, y, output_size, kernel_size, stride, padding, include, 
 
 def _average(x, y, kernel_size, stride, padding, count_include_pad, divisor_override, backward):
     N, C, H, W = x.shape
-    loop = _average_serial if _small(x) else _average_parallel
+    loop = _average_blocks.serial if _small(x) else _average_blocks
     loop(
         x.reshape(N * C, H, W), y.reshape(N * C, -1), y.shape[2:], _pair(kernel_size), _pair(stride),
         _pair(padding), bool(count_include_pad), int(divisor_override or 0), backward, _block(N * C),

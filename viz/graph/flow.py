@@ -9,7 +9,7 @@ from tinygrad_course import engine
 from . import levels, model, theme, values, view
 from .recorder import Recording
 
-_SMALL = 16  # nodes up to which a notebook shows a picture, and beyond it the page
+_SMALL = 20  # nodes up to which a notebook shows a picture, and beyond it the page
 
 
 class Origin(NamedTuple):

@@ -60,6 +60,7 @@ class Node:
     is_neutral: bool = False  # a lone number beside tensors (the loss): its RMS is not to be compared with theirs
     fold: int | None = None  # which fold it stands in: nodes of one fold make up the block that repeats
     members: tuple = ()  # indices of the vertices of the operation level that it stands for
+    details: object = None  # `Details` of an operation recorded with record(details=True)
     outputs: tuple = ()  # of these, the one whose output is the node's; in a fold, one for each repeat
 
     @property
@@ -175,7 +176,7 @@ def _operation_node(operation):
     return Node(
         "", operation.scope or operation.name, operation.name, operation.scope, "operation", operation.shape,
         operation.dtype, activation=operation.activation, gradient=operation.gradient,
-        wants_gradient=operation.wants_gradient,
+        wants_gradient=operation.wants_gradient, details=operation.details,
     )  # fmt: skip
 
 

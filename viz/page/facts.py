@@ -4,6 +4,7 @@ import math
 
 from ..graph import labels, theme
 from ..graph.rules import factor_value, rule_of, with_numbers
+from ..graph.stats import Details
 from .scene import rounded
 
 _MOST_ROWS = 24  # parameters and hidden operations that a card lists
@@ -14,12 +15,13 @@ ZERO, BAD = 9000, 9001  # what stands for an exact 0, and for NaN or Inf, among 
 
 def card(box, look, flow):
     """Everything about one node, short keys and no empty entries: a large net has a thousand of these."""
-    node = box.node
+    node, details = box.node, box.node.details or Details()
     entry = {
         "n": labels.plain(node.name), "o": labels.plain(node.op), "s": labels.plain(node.scope), "k": node.kind,
         "h": labels.shape(node.shape), "y": node.dtype, "c": look, "svg": box.markup, "w": box.width, "t": box.height,
         "v": None if node.value is None else round(node.value, 3), "m": node.mark,
-        "g": _statistics(node.gradient) if flow.has_gradients else None, "a": _statistics(node.activation),
+        "g": _statistics(node.gradient, details.gradient) if flow.has_gradients else None,
+        "a": _statistics(node.activation, details.output, details.saturated, details.dead),
         "p": [_parameter(p) for p in node.parameters[:_MOST_ROWS]], "pc": node.parameter_count, "x": node.repeats,
         "ma": node.multiply_adds, "hd": [labels.plain(name) for name in node.hidden[:_MOST_ROWS]],
         "hm": max(0, len(node.hidden) - _MOST_ROWS), "mem": list(node.members), "out": list(node.outputs),
@@ -33,18 +35,22 @@ def card(box, look, flow):
     return {key: value for key, value in entry.items() if value not in empty or (key == "v" and value is not None)}
 
 
-def _statistics(found):
-    """[RMS, largest, share of zeros, numbers that are not finite, the number itself, histogram…], as far as known."""
+def _statistics(found, histogram=None, *shares):
+    """[RMS, largest, share of zeros, numbers that are not finite, the number itself, histogram, shares…], as known."""
     if found is None:
         return None
     numbers = [rounded(found.rms), rounded(found.largest), rounded(found.zeros), found.not_finite]
-    value = None if found.value is None else rounded(found.value)
-    histogram = getattr(found, "histogram", None)
-    saturated = rounded(getattr(found, "saturated", None))
-    row = [*numbers, value, None if histogram is None else [rounded(float(x)) for x in histogram], saturated]
+    row = [*numbers, rounded(found.value), _bars(histogram), *map(rounded, shares)]
     while row and row[-1] in (None, 0):
         row.pop()
     return row
+
+
+def _bars(histogram):
+    """Counts from large negative numbers over 0 to large positive ones, an octave each."""
+    if histogram is None:
+        return None
+    return [*reversed(histogram.negative), histogram.zeros, *histogram.positive]
 
 
 def _parameter(parameter):

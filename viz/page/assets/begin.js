@@ -140,7 +140,8 @@ if (run) {
 }
 
 resize(1);
-for (const pane of panes) pane.fit(true);
+const refit = () => { for (const pane of panes) pane.room = null; for (const pane of panes) pane.fit(true); };
+refit();
 
 $("first").onclick = () => { play(false); go(0); };
 $("prev").onclick = () => { play(false); go(position - 1); };
@@ -158,7 +159,7 @@ $("pins").addEventListener("click", e => {
   const button = e.target.closest(".close");
   if (button) { pins.splice(+button.dataset.i, 1); pinned(); }
 });
-addEventListener("resize", () => { for (const p of panes) p.room = null; panes.forEach(p => p.fit(true)); });
+addEventListener("resize", refit);
 let before = null;
 addEventListener("beforeprint", () => {
   if (before) return;

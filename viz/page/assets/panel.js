@@ -70,7 +70,8 @@ function cardHtml(pane, c, i) {
     if (a[4] != null) add("Value", num(a[4]));
     else { add("Output RMS", num(a[0])); add("Output max", num(a[1])); add("Output zeros", percent(a[2])); }
     if (a[3]) add("Output NaN or Inf", many(a[3]));
-    if (a[6] != null) add("Saturated units", percent(a[6]));
+    if (a[6] != null) add("Saturated outputs", percent(a[6]));
+    if (a[7] != null) add("Dead units", percent(a[7]));
   }
   if (c.ma) add("Multiply-adds", many(c.ma));
   for (const [name, shape, count, rms, grad, frozen] of c.p || []) {
@@ -87,7 +88,7 @@ const percent = x => `${+(100 * (x || 0)).toPrecision(3)} %`;
 function histogram(counts) {
   if (!counts || !counts.length) return "";
   const top = Math.max(...counts) || 1, w = 100 / counts.length;
-  return `<svg class="hist" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label="Histogram of the gradient">`
+  return `<svg class="hist" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label="Gradients by sign and size, an octave a bar, 0 in the middle">`
     + counts.map((n, i) => `<rect x="${i * w}" y="${40 - 40 * n / top}" width="${w * 0.9}" height="${40 * n / top}"/>`).join("") + "</svg>";
 }
 
