@@ -62,12 +62,14 @@ def receptive_field(model, input_shape, *, at=None, position=None, samples=4, se
     position: the unit, (row, column); by default the one in the middle. samples: how many random inputs the gradient's
     RMS is taken over.
 
-    Raises ValueError for an input that is no image, for a layer that is not there or makes no image, and for a position
-    outside of its output.
+    Raises TypeError for what is no model; ValueError for an input that is no image, for a layer that is not there or
+    makes no image, and for a position outside of its output.
     """
     shape = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else (input_shape,)
     if len(shape) < 2 or min(shape) < 1 or samples < 1:
         raise ValueError(f"receptive_field needs the shape of one image, such as (3, 32, 32), got {input_shape!r}")
+    if not callable(model):
+        raise TypeError(f"receptive_field needs a model that can be called on images, not {type(model).__name__}")
     generator = np.random.default_rng(seed)
     parameters = getattr(model, "parameters", tuple)()
     dtype = next((p._data.dtype for p in parameters if p._data.dtype.kind == "f"), np.float32)

@@ -143,3 +143,5 @@ def test_a_function_and_frozen_layers():
 def test_bad_input(options, message):
     with pytest.raises(ValueError, match=message):
         viz.receptive_field(models.LeNet5(), **{"input_shape": (1, 32, 32), **options})
+    with pytest.raises(TypeError, match="a model that can be called on images, not NoneType"):
+        viz.receptive_field(None, (1, 32, 32))

@@ -11,6 +11,7 @@ from tinygrad_course import engine
 
 from ..files import check_folder, write_atomically
 from . import steps
+from .source import check_model, check_names
 from .stats import Details, dead_share, histogram, saturated_share
 from .steps import Layer, Step
 from .trace import LeafRecord, Trace
@@ -30,6 +31,8 @@ class Recording(engine.Observer):
     def __init__(self, model=None, names=None, every=1, details=False):
         if every < 1 or int(every) != every:
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
+        check_model(model)
+        check_names(names)
         self.steps = []
         self._model, self._given, self._every, self._details = model, dict(names or {}), int(every), bool(details)
         self._names, self._parameters = {}, set()
