@@ -37,3 +37,10 @@ def check_names(names):
     """Raise TypeError unless `names` is None or a mapping."""
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f'names must be a dict such as {{"a": a}}, not {type(names).__name__}')
+
+
+def check_optimizer(optimizer):
+    """Raise TypeError unless the optimizer is None or has parameter groups with learning rates."""
+    groups = getattr(optimizer, "param_groups", None)
+    if optimizer is not None and not (isinstance(groups, list) and all("lr" in group for group in groups)):
+        raise TypeError(f"optimizer must have param_groups, as those of optim have, not be {type(optimizer).__name__}")
