@@ -15,6 +15,7 @@ from .buffers import empty_like
 from .jit import kernel, prange
 
 SERIAL_BELOW = 65_000  # elements; here a serial loop takes about as long as waking the threads
+FEW = 1_000  # elements; for less NumPy's call costs less than a kernel's
 INVERSE_ROOT_2, DENSITY_AT_0 = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 TANH_RATE, TANH_CUBE = math.sqrt(2 / math.pi), 0.044715  # of gelu's approximation
 
@@ -47,7 +48,7 @@ cheap = elementwise(serial_below=SERIAL_BELOW)  # a loop that does no more than 
 
 def relu(x):
     """y = max(x, 0)."""
-    return np.maximum(x, 0) if x.size < SERIAL_BELOW else _relu(x)
+    return np.maximum(x, 0, out=empty_like(x)) if x.size < SERIAL_BELOW else _relu(x)
 
 
 @cheap
@@ -98,7 +99,7 @@ def leaky_relu_backward(dy, x, slope, dx):
 
 def tanh(x):
     """y = tanh x. Few numbers, and those of float64, take NumPy's own loop, which is vectorized."""
-    return np.tanh(x) if x.size < SERIAL_BELOW or x.itemsize > 4 else _tanh(x)
+    return np.tanh(x) if x.size < FEW or x.itemsize > 4 else _tanh(x)
 
 
 @elementwise

@@ -17,7 +17,7 @@ import threading
 
 import numpy as np
 
-LARGE = 1 << 20  # bytes; smaller ones are quickly had from the C library
+LARGE = 1 << 17  # bytes; smaller ones are quickly had from the C library, which keeps them
 ALIGNMENT = 64  # bytes, a line of the cache
 SLACK = 16 << 20  # bytes that free blocks may take beyond the most that was ever in use
 MOST_KEPT = 1 << 30  # bytes of free blocks
