@@ -338,9 +338,10 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 )
             if observers:
                 contributions = _unbroadcast(contributions, edges)
-                sent = tuple([None if c is None else _array(c) for c in contributions])
+                sent = tuple([c if c is None or type(c) is np.ndarray else _array(c) for c in contributions])
+                shown = _array(dz) if create_graph else dz
                 for observer in observers:
-                    observer.backward(node, _array(dz), sent)
+                    observer.backward(node, shown, sent)
             for edge, contribution in zip(edges, contributions):
                 if edge is None or contribution is None:
                     continue

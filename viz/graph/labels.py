@@ -9,7 +9,8 @@ _LONGEST_NAME, _LONGEST_DETAIL, _LONGEST_STRIP = 34, 60, 40
 
 def plain(text):
     """One line without control characters: a name may hold anything."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
+    text = str(text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def shorten(text, longest):
