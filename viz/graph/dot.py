@@ -118,7 +118,7 @@ def _legend(flow):
     for key, text in rows:
         sample = {
             "width": "▂▄▆", "skip": f'<FONT COLOR="{theme.HIGHWAY}"><B>━━</B></FONT>', "strip": "▤", "zero": "0",
-            "none": "∅", "bad": f'<FONT COLOR="{theme.ALARM}">⚠</FONT>', "clipped": "",
+            "none": "∅", "dashed": "╌╌", "dotted": "┈┈", "bad": f'<FONT COLOR="{theme.ALARM}">⚠</FONT>', "clipped": "",
         }[key]  # fmt: skip
         parts.append(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10">{sample} {escape(text)}</FONT></TD></TR>')
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{"".join(parts)}</TABLE>'

@@ -52,7 +52,16 @@ def value(node, scale, has_gradients=True):
 
 def title(node):
     name = f"⊕ {node.name}" if node.is_merge and "⊕" not in node.name else node.name
-    return shorten(name, _LONGEST_NAME)
+    return shorten(_range(name) if node.repeats > 1 else name, _LONGEST_NAME)
+
+
+def _range(name):
+    """`blocks.0 … 17 ⊕` for `blocks.0 ⊕ … blocks.17 ⊕`: what both ends have in common is said once."""
+    first, dots, last = name.partition(" … ")
+    start = first[: first.rfind(".") + 1]
+    if not dots or not start or not last.startswith(start):
+        return name
+    return f"{first.removesuffix(' ⊕')} … {last[len(start) :]}"
 
 
 def is_compact(flow):
@@ -183,6 +192,10 @@ def legend(flow):
     rows = [("width", "edge width: the gradient that returns along it; %: its share where several meet")]
     if any(edge.is_skip for edge in flow.edges):
         rows.append(("skip", "highway: skips the branch beside it, ⊕ where they merge"))
+    if any(edge.rms is None for edge in flow.edges):
+        rows.append(("dashed", "dashed: no gradient returns, as to data"))
+    if any(edge.rms == 0.0 for edge in flow.edges):
+        rows.append(("dotted", "dotted: what returns is exactly 0"))
     marks = {node.mark for node in flow.nodes} | {mark for node in flow.nodes for _, mark in node.strip}
     if any(strip(node, is_compact(flow)) for node in flow.nodes):
         rows.append(("strip", "strip: the gradients inside, from the input side to the loss side"))
