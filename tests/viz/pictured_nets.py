@@ -80,10 +80,18 @@ def _seeded(make, *arguments, **options):
     return make(*arguments, **options)
 
 
-def _dense():
-    tg.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), DenseBlock(16, 5, 12), nn.BatchNorm2d(76), nn.ReLU(),
-                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(76, 10))  # fmt: skip
+class DenseNet(nn.Module):
+    """A convolution, one dense block, and a classifier."""
+
+    def __init__(self, layers=5, growth=12):
+        super().__init__()
+        channels = 16 + layers * growth
+        self.stem, self.dense = nn.Conv2d(3, 16, 3, padding=1), DenseBlock(16, layers, growth)
+        self.norm, self.relu, self.pool = nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(channels, 10)
+
+    def forward(self, x):
+        return self.head(self.pool(self.relu(self.norm(self.dense(self.stem(x))))).flatten(1))
 
 
 def _inverted_residual():
@@ -121,7 +129,7 @@ RECORDINGS = {
     "resnet110": lambda: _step(_seeded(models.CifarResNet, 110), (4, 3, 16, 16)),
     "mobilenet_block": lambda: _step(_inverted_residual(), (8, 16, 16, 16)),
     "rnn50": lambda: _step(_seeded(Recurrent, 50), (8, 50, 8), 4),
-    "dense_block": lambda: _step(_dense(), (8, 3, 16, 16)),
+    "dense_block": lambda: _step(_seeded(DenseNet), (8, 3, 16, 16)),
     "nan": _exploding,
 }
 TITLES = {

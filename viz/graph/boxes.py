@@ -24,7 +24,7 @@ class Box:
 
     def __init__(self, node, flow, terse=False):
         self.title, self.value = labels.title(node), labels.value(node, flow.scale, flow.has_gradients)
-        self.details = labels.details(node, compact=labels.is_compact(flow))
+        self.details = labels.narrow(labels.details(node, compact=labels.is_compact(flow)))
         self.strip = labels.strip(node, compact=labels.is_compact(flow) or terse) if flow.has_gradients else []
         if terse:
             self.details = []

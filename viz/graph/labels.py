@@ -1,9 +1,12 @@
 """The words on a node, an edge and in the legend: the same for every renderer."""
 
+import re
+
 from . import theme
 
 MIDDLE = "like the reference"
-_COMPACT_FROM = 30  # nodes from which each gets one line of detail
+_COMPACT_FROM = 20  # nodes from which each gets one line of detail
+_LONG = 34  # characters from which a line of detail is divided
 _LONGEST_NAME, _LONGEST_DETAIL, _LONGEST_STRIP = 34, 60, 40
 
 
@@ -57,6 +60,9 @@ def title(node):
 
 def _range(name):
     """`blocks.0 … 17 ⊕` for `blocks.0 ⊕ … blocks.17 ⊕`: what both ends have in common is said once."""
+    steps = re.fullmatch(r"(.+) \((\d+)\) … \1 \((\d+)\)", name)
+    if steps:
+        return f"{steps[1]} ({steps[2]} … {steps[3]})"
     first, dots, last = name.partition(" … ")
     start = first[: first.rfind(".") + 1]
     if not dots or not start or not last.startswith(start):
@@ -105,6 +111,16 @@ def details(node, compact=False):
     if node.is_first_bad:
         lines.append("⚠ backward: the first gradient with NaN or Inf")
     return [shorten(line, _LONGEST_DETAIL) for line in lines if line]
+
+
+def narrow(lines):
+    """Lines of detail, each in two where it is long: operations, then shape and parameters."""
+    parts = []
+    for line in lines:
+        first, *rest = line.split("  ")
+        more = " · ".join(rest)
+        parts += [first, more] if rest and len(line) > _LONG else [f"{first}  {more}" if rest else first]
+    return parts
 
 
 def scalar(node):

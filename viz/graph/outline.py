@@ -156,11 +156,12 @@ def share_places(routes, sizes, widths, boxes):
 
 
 def _candidates(points, size, width):
-    """Places beside an edge, the best first: right of its longest upright piece, left of it, then of the others."""
+    """Places beside an edge, the best first: along the lane of a highway, at the source of another edge."""
     away = width / 2 + _AWAY
     line = polyline(points)
     pieces = [pair for pair in itertools.pairwise(points) if pair[0][0] == pair[1][0]]
-    pieces.sort(key=lambda pair: -abs(pair[1][1] - pair[0][1]))
+    if points[0][1] == points[1][1]:  # in a lane: the longest piece downwards first
+        pieces.sort(key=lambda pair: pair[0][1] - pair[1][1])
     if len(points) == 2 or not pieces:  # a curve is level in its middle: beside its upright ends, outside
         (x0, y0), (x1, y1) = points[0], points[-1]
         down = y1 - y0
@@ -173,8 +174,9 @@ def _candidates(points, size, width):
             yield x + away, y0 + part * down
             yield x - away - size[0], y0 + part * down
         return
-    for side in (1, -1):
-        for (x, y0), (_, y1) in pieces:
+    sides = (1, -1) if points[-1][0] >= points[0][0] else (-1, 1)  # of a fork: where its branch is
+    for (x, y0), (_, y1) in pieces:
+        for side in sides:
             for part in _PARTS if abs(y1 - y0) > 60.0 else (0.4, 0.5, 0.6):
                 yield (x + away if side > 0 else x - away - size[0]), y0 + part * (y1 - y0)
     for (x0, y0), (x1, y1) in itertools.pairwise(points):  # and over a level piece

@@ -4,9 +4,10 @@ import itertools
 from dataclasses import dataclass
 
 LANE, GUTTER = 13.0, 8.0  # points between parallel long edges, and between edges that change column
-_DEAREST = 24  # what a break into columns may cost: see `_costs`
+_DEAREST = 12  # what a break into columns may cost: see `_costs`
 TALLEST = 1000.0  # points; a taller graph is wrapped into columns
 _LEAVE = 9.6  # points below a node at which an edge turns aside
+_DROP = 18.0  # points over a column's first node from which an edge comes down on it: a corner and a head of an arrow
 _BESIDE = 8.0  # points around a number beside a lane
 
 
@@ -38,7 +39,7 @@ class Page:
         self.graph, self.starts = graph, starts
         self.lanes = _lanes(graph)
         self.crossings = [sum(1 for s, t, _ in graph.edges if graph.ranks[s] < i <= graph.ranks[t]) for i in starts]
-        needed = max(self.crossings[1:], default=0) * GUTTER + (10.0 if len(starts) > 1 else 0.0)
+        needed = max(self.crossings[1:], default=0) * GUTTER + (_DROP if len(starts) > 1 else 0.0)
         needed += max(graph.room[start][0] for start in starts)
         self.head = needed if head is None else max(head, needed)
         self.ends = [*self.starts[1:], len(graph.tops)]
@@ -146,7 +147,7 @@ class Page:
         foot = self.graph.tops[last] + self.graph.heights[last] - self.graph.tops[self.starts[column]] + self.head
         foot += 17.0 + self.graph.room[last][1] + GUTTER * (len(gutters) - 1 - number)
         gutter = self.first_x[column + 1] - 14.0 - GUTTER * number
-        top = self.head - self.graph.room[self.ends[column]][0] - 10.0 - GUTTER * number
+        top = self.head - self.graph.room[self.ends[column]][0] - _DROP - GUTTER * number
         return [(x, foot), (gutter, foot), (gutter, top), (arrive_x, top)]
 
 

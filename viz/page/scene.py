@@ -13,8 +13,11 @@ from . import svg
 
 MOST = 3000  # nodes up to which a level is put on a page besides the graph's own
 COMPACT_FROM = 20  # nodes of a picture from which each gets one line of detail
+CAPTION, CLOSED = 10.0, " ⊞"  # font size of a fold's caption, and the sign behind it that unfolds
 _GAP = 23.0  # pixels between ranks: room for a number on an edge
 _TALLEST = 250.0  # pixels; a taller graph may be wrapped into columns
+READABLE = 0.73  # zoom from which a label can be read
+_FAR = 5.0  # windows that one scrolls down at most
 _LARGEST = 1.25  # zoom beyond which nothing is gained: the page opens no nearer
 _TRIED = (1.0, 0.06, 0.12, 0.25, 0.5, 0.75, 1.4, 2.0)  # on the window's shape: the layout that fits best is taken
 _TRY_UP_TO = 150  # nodes up to which several layouts are tried
@@ -73,12 +76,18 @@ class Stage:
     def _scene(self, level):
         compact = self.compact or len(level.nodes) > COMPACT_FROM
         insides = [self._inside(level, node) for node in level.nodes]
-        indices = [self._box(node, compact, inside >= 0) for node, inside in zip(level.nodes, insides, strict=True)]
-        boxes = [self.boxes[index] for index in indices]
         folds = members_of_folds(level)
+        captions = [labels.fold([level.nodes[i] for i in members]) for members in folds]
+        least = {  # so wide that the caption stands beside what enters the fold
+            members[0]: 2 * (12.0 + text_width(caption + CLOSED, CAPTION)) - 20.0
+            for members, caption in zip(folds, captions, strict=True)
+        }
+        indices = [
+            self._box(node, compact, insides[i] >= 0, least.get(i, 0.0)) for i, node in enumerate(level.nodes)
+        ]
+        boxes = [self.boxes[index] for index in indices]
         number = {node.id: i for i, node in enumerate(level.nodes)}
         pairs = [(number[edge.source], number[edge.target]) for edge in level.edges]
-        captions = [labels.fold([level.nodes[i] for i in members]) for members in folds]
         scene, centres = self._lay_out(boxes, indices, insides, pairs, level.edges, folds=folds, captions=captions)
         scene["name"] = level.name
         scene["folds"] = [[*map(round, _frame(members, boxes, centres)), svg.escape(caption)]
@@ -101,7 +110,7 @@ class Stage:
         taken = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(centres, sizes, strict=True)]
         for members, caption in zip(folds, captions, strict=True):
             x, y, _, _ = _frame(members, boxes, centres)
-            taken.append((x + 10.0, y - 8.0, x + 34.0 + text_width(caption, 11.0, True), y + 8.0))
+            taken.append((x + 10.0, y - 8.0, x + 12.0 + text_width(caption + CLOSED, CAPTION), y + 8.0))
         widths = [svg.edge_width(edge, self.flow) for edge in edges]
         places = share_places(placed.routes, [svg.share_size(edge) for edge in edges], widths, taken)
         rows = [
@@ -124,16 +133,23 @@ class Stage:
             room[members[0]] = (16.0, 0.0)
             room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 12.0)
         factors = _TRIED if wrap and len(sizes) <= _TRY_UP_TO else _TRIED[:1]
-        return layout_in(self.window, sizes, links, factors=factors, room=room, gap=_GAP, enough=_LARGEST,
-                         tallest=_TALLEST if wrap else math.inf, together=folds, label=label)  # fmt: skip
+        how = {"factors": factors, "room": room, "gap": _GAP, "tallest": _TALLEST if wrap else math.inf,
+               "together": folds, "label": label}  # fmt: skip
+        placed = layout_in(self.window, sizes, links, enough=_LARGEST, **how)
+        if self._zoom(placed.width, placed.height) < READABLE:  # then one scrolls, rather down than aside
+            placed = layout_in((self.window[0], _FAR * self.window[1]), sizes, links, enough=READABLE, **how)
+        return placed
+
+    def _zoom(self, width, height):
+        return min(self.window[0] / max(1.0, width), self.window[1] / max(1.0, height))
 
     def fit(self, name):
         """The zoom at which a level fills the window."""
         scene = self.scenes[[level.name for level in self.levels].index(name)]
-        return min(self.window[0] / scene["w"], self.window[1] / scene["h"])
+        return self._zoom(scene["w"], scene["h"])
 
-    def _box(self, node, compact, can_open):
-        box = svg.Box(node, self.flow, compact, can_open)
+    def _box(self, node, compact, can_open, least=0.0):
+        box = svg.Box(node, self.flow, compact, can_open, least)
         key = (box.markup, node.members, svg.look(node, self.flow), node.scope)
         if key not in self._box_index:
             self._box_index[key] = len(self.boxes)

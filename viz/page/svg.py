@@ -12,7 +12,6 @@ from ..graph.outline import outline, shortened
 PADDING, TITLE, DETAIL = 10.0, 12.0, 10.0  # pixels at zoom 1; the last two are font sizes
 TITLE_LINE, DETAIL_LINE, STRIP_LINE = 18.0, 14.0, 13.0
 BINS = 20  # steps of colour on either side of the reference
-_LONG = 34  # characters from which a line of detail is divided
 _TOGGLE = 18.0  # room for the button that opens a node
 _TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
@@ -64,16 +63,16 @@ def _dark(position):
 class Box:
     """What stands in a node: its size, and its SVG with the upper left corner at 0, 0."""
 
-    def __init__(self, node, flow, compact, can_open):
+    def __init__(self, node, flow, compact, can_open, least=0.0):
         self.node = node
         title, value = labels.title(node), labels.value(node, flow.scale, flow.has_gradients)
-        details = [line for text in labels.details(node, compact) for line in _narrow(text)]
+        details = labels.narrow(labels.details(node, compact))
         strip = labels.strip(node, compact) if flow.has_gradients else []
         left = PADDING + (_TOGGLE if can_open else 0.0)
         heading = left - PADDING + text_width(title, TITLE, True)
         heading += 16.0 + _value_width(value) if value else 0.0
         widest = max([heading, 56.0, *(text_width(line, DETAIL) for line in details)])
-        self.width = math.ceil(2 * PADDING + widest)
+        self.width = math.ceil(max(least, 2 * PADDING + widest))
         self.height = math.ceil(10.0 + TITLE_LINE + DETAIL_LINE * len(details) + STRIP_LINE * bool(strip))
         self.markup = self._markup(title, value, details, strip, left, flow)
 
@@ -100,14 +99,6 @@ class Box:
             frame = f'<rect class="f" x="{PADDING:g}" y="{y + 3:g}" width="{width - 2 * PADDING:g}" height="8"/>'
             parts.append(f'<g class="s">{cells}{frame}</g>')
         return "".join(parts)
-
-
-def _narrow(line):
-    """A line of detail in two where it is long: operations, then shape and parameters."""
-    first, *rest = line.split("  ")
-    if rest and len(line) > _LONG:
-        return [first, " · ".join(rest)]
-    return [" ".join([first, " · ".join(rest)]) if rest else first]
 
 
 def powers(text):
