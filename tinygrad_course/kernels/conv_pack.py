@@ -1,14 +1,28 @@
 """Copying into the order that the tiles of a convolution read, and out of the order they write."""
 
-from tinygrad_course.kernels.jit import inner
-from tinygrad_course.kernels.tile import copy_vector, lanes, spread_vector, transpose
+from tinygrad_course.kernels.conv_plan import Job, Tables
+from tinygrad_course.kernels.jit import inner, shared
+from tinygrad_course.kernels.vector import copy_vector, lanes, transpose
+
+
+@inner
+def copy_run(source, i, target, j, count):
+    """target[j : j + count] = source[i : i + count]"""
+    length = lanes(source)
+    if count >= length:
+        for k in range(0, count - length, length):
+            copy_vector(source, i + k, target, j + k)
+        copy_vector(source, i + count - length, target, j + count - length)
+    else:
+        for k in range(count):
+            target[j + k] = source[i + k]
 
 
 @inner
 def pack(image, unit, units, first_channel, packing, job, packed):
     """Copy channels of `units` units into `packed`, whose margins are zeros already. See Packing."""
     channels, height, width = image.shape[1:]
-    flat, length = image.reshape(-1), lanes(image)
+    flat = image.reshape(-1)
     begin, margin = max(0, -packing.left), max(0, packing.left)
     count = min(width - begin, packing.row_stride - margin)
     for k in range(unit, unit + units):
@@ -22,13 +36,7 @@ def pack(image, unit, units, first_channel, packing, job, packed):
             at = start + (first - top) * packing.row_stride + margin
             source = ((n * channels + first_channel + c) * height + first) * width + begin
             for _ in range(first, last):
-                if count >= length:
-                    for j in range(0, count - length, length):
-                        copy_vector(flat, source + j, packed, at + j)
-                    copy_vector(flat, source + count - length, packed, at + count - length)
-                else:
-                    for j in range(count):
-                        packed[at + j] = flat[source + j]
+                copy_run(flat, source, packed, at, count)
                 source += width
                 at += packing.row_stride
 
@@ -37,87 +45,90 @@ def pack(image, unit, units, first_channel, packing, job, packed):
 def pack_panel(rows, first, step, channels, count, panel, at, width):
     """panel[at + k * width + c] = rows[first + c * step + k] for k below `count`; zeros beyond `channels`."""
     length = lanes(rows)
-    whole = count // length * length
     for c in range(0, width, length):
-        if c + length <= channels:
-            for k in range(0, whole, length):
+        if c + length <= channels and count >= length:
+            for k in range(0, count, length):
+                k = min(k, count - length)  # the last columns twice, if need be
                 transpose(rows, first + c * step + k, step, panel, at + k * width + c, width)
-        for r in range(c, c + length):
-            for k in range(whole if c + length <= channels else 0, count):
-                panel[at + k * width + r] = rows[first + r * step + k] if r < channels else 0
+        else:
+            for r in range(c, c + length):
+                for k in range(count):
+                    panel[at + k * width + r] = rows[first + r * step + k] if r < channels else 0
 
 
 @inner
 def unpack_panel(panel, at, width, count, channels, rows, first, step):
     """rows[first + c * step + k] = panel[at + k * width + c] for k below `count`, c below `channels`."""
     length = lanes(rows)
-    whole = count // length * length
     for c in range(0, channels, length):
-        full = c + length <= channels
-        if full:
-            for k in range(0, whole, length):
+        if c + length <= channels and count >= length:
+            for k in range(0, count, length):
+                k = min(k, count - length)
                 transpose(panel, at + k * width + c, width, rows, first + c * step + k, step)
-        for r in range(c, min(c + length, channels)):
-            for k in range(whole if full else 0, count):
-                rows[first + r * step + k] = panel[at + k * width + r]
+        else:
+            for r in range(c, min(c + length, channels)):
+                for k in range(count):
+                    rows[first + r * step + k] = panel[at + k * width + r]
 
 
 @inner
-def unpack(computed, width, unit, units, pixels, a_pass, first_channel, channels, job, y, transposed):
-    """Copy computed[pixel * width + channel] of one pass, `units` units of `pixels` pixels, to where y has them."""
+def unpack(computed, width, unit, units, rows, columns, row, first_channel, channels, job, y, transposed):
+    """Copy computed[(unit, row, column) * width + channel], some rows of `units` units, to where y has them.
+
+    Of a unit there are `rows` rows of `columns` pixels, of which y's width is wanted; the first goes to row `row` of
+    the unit's part of y, the others `job.stride_h` apart.
+    """
     all_channels, height, y_width = y.shape[1:]
-    columns, row, column = a_pass[4], a_pass[5], a_pass[6]
     flat, area = y.reshape(-1), height * y_width
+    runs, length = rows, y_width
+    if job.stride_h == 1 and columns == y_width:  # rows that follow each other are one
+        runs, length = 1, rows * y_width
+    pixels, step = units * rows * columns, job.stride_h * y_width
+    if channels < width:  # all lanes, wanted or not, into room of our own, and from there to their places
+        unpack_panel(computed, 0, width, pixels, width, transposed, 0, pixels)
     for k in range(units):
         n, top = (unit + k) // job.bands, (unit + k) % job.bands * job.band
-        target = (n * all_channels + first_channel) * area
-        if job.stride_h == 1 and job.stride_w == 1 and channels == width:
-            unpack_panel(computed, k * pixels * width, width, pixels, channels, flat, target + top * y_width, area)
-            continue
-        # all lanes, wanted or not, into room of our own, and from there to their places
-        unpack_panel(computed, k * pixels * width, width, pixels, width, transposed, 0, pixels)
-        for c in range(channels):
-            source, to = c * pixels, target + c * area + (top * job.stride_h + row) * y_width + column
-            if job.stride_h == 1 and job.stride_w == 1:
-                copy_run(transposed, source, flat, to, pixels)
-                continue
-            for _ in range(0, pixels, columns):
-                spread_run(transposed, source, flat, to, columns, job.stride_w)
-                source += columns
-                to += job.stride_h * y_width
+        source, to = k * rows * columns, (n * all_channels + first_channel) * area + top * step + row * y_width
+        for _ in range(runs):
+            if channels == width:
+                unpack_panel(computed, source * width, width, length, channels, flat, to, area)
+            else:
+                for c in range(channels):
+                    copy_run(transposed, c * pixels + source, flat, to + c * area, length)
+            source += columns
+            to += step
+
+
+@shared
+def pack_weights(thread, threads, w, bias, job, tables, panel):
+    """panel[weights_at(...) + tap * width + channel]: each block's weights, as a tile reads them; and its bias.
+
+    Zeros stand beyond a group's last channel.
+    """
+    job, tables = Job(*job), Tables(*tables)
+    for index in range(thread * job.groups * job.blocks // threads, (thread + 1) * job.groups * job.blocks // threads):
+        group, block = index // job.blocks, index % job.blocks
+        first = block * job.width  # channel of the group
+        source = group * job.weight_group + first * job.weight_channel
+        channels = min(job.width, job.channels - first)
+        for k in range(tables.passes.shape[0]):
+            begin, end = tables.passes[k, 0], tables.passes[k, 1]
+            at = weights_at(job, group, block, begin, end)
+            for tap in range(begin, end):
+                for c in range(job.width):
+                    panel[at + c] = w[source + tables.weights[tap] + c * job.weight_channel] if c < channels else 0
+                at += job.width
+        at = bias_at(job, group, block)
+        for c in range(job.width):
+            panel[at + c] = bias[group * job.channels + first + c] if c < channels else 0
 
 
 @inner
-def copy_run(source, i, target, j, count):
-    """target[j : j + count] = source[i : i + count]"""
-    length = lanes(source)
-    whole = count // length * length
-    for k in range(0, whole, length):
-        copy_vector(source, i + k, target, j + k)
-    for k in range(whole, count):
-        target[j + k] = source[i + k]
+def weights_at(job, group, block, begin, end):
+    """Where in the panel the weights of taps [begin, end) begin, which are those of one pass."""
+    return ((group * job.taps + begin) * job.blocks + block * (end - begin)) * job.width
 
 
 @inner
-def spread_run(source, i, target, j, count, step):
-    """target[j + k * step] = source[i + k] for k below `count`."""
-    length = lanes(source)
-    whole = count // length * length
-    for k in range(0, whole, length):
-        spread_vector(source, i + k, target, j + k * step, step)
-    for k in range(whole, count):
-        target[j + k * step] = source[i + k]
-
-
-@inner
-def pack_weights(w, group, k, block, width, job, tables, panel, at):
-    """panel[at + tap * width + channel] of pass k: a block's weights as the tiles read them."""
-    first = group * job.weight_group + block * width * job.weight_channel
-    channels = min(width, job.channels - block * width)
-    for tap in range(tables.passes[k, 0], tables.passes[k, 1]):
-        source = first + tables.weights[tap]
-        for c in range(channels):
-            panel[at + c] = w[source + c * job.weight_channel]
-        for c in range(channels, width):
-            panel[at + c] = 0
-        at += width
+def bias_at(job, group, block):
+    return ((job.groups * job.taps + group) * job.blocks + block) * job.width

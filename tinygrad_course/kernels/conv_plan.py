@@ -18,7 +18,8 @@ import typing
 
 import numpy as np
 
-from tinygrad_course.kernels.tile import ROWS, VECTOR_BYTES, VECTORS
+from tinygrad_course.kernels.tile import ROWS, VECTORS
+from tinygrad_course.kernels.vector import VECTOR_BYTES
 
 SECOND_CACHE = 1 << 18  # bytes that surely stay in a processor's second-level cache
 
@@ -42,7 +43,7 @@ class Job(typing.NamedTuple):
 
     groups: int
     channels: int  # produced
-    vectors: int  # of produced channels, that a tile computes at once
+    width: int  # of them, that a tile computes at once
     blocks: int  # tiles that make up all channels
     taps: int
     weight_group: int  # distance in w between two groups, and between two produced channels
@@ -50,7 +51,7 @@ class Job(typing.NamedTuple):
     band: int  # output rows computed at once, and how many such bands a sample has
     bands: int
     together: int  # units computed at once, where a sample is one: small images
-    stride_h: int  # output (i, j) of a pass lands in row i * stride_h + row, column j * stride_w + column
+    stride_h: int  # result (i, j) of a pass lands in row i * stride_h + row, column j * stride_w + column
     stride_w: int
 
 
@@ -60,7 +61,7 @@ class Tables(typing.NamedTuple):
     shifts: np.ndarray  # (taps,), filled up to whole tiles
     weights: np.ndarray  # (taps,): where in w each tap's number is
     places: np.ndarray  # of all passes, each filled up to whole tiles
-    passes: np.ndarray  # (passes, 7): first tap, last tap, first place, rows, columns, row, column
+    passes: np.ndarray  # (passes, 7): first tap, last tap, first place, rows, columns, row, column; by row, column
 
 
 class Plan(typing.NamedTuple):
@@ -104,23 +105,36 @@ def _places(packing, together, rows, columns, row_step, column_step, origin):
     return origin + units + i + np.arange(columns) * column_step
 
 
-def _blocks(channels, itemsize):
-    """(vectors, blocks): a tile is one vector wide where that is enough."""
+def lanes_of_channels(channels, itemsize):
+    """How many channels a tile computes whose lanes are channels: one vector where that is enough."""
     lanes = VECTOR_BYTES // itemsize
-    vectors = 1 if channels <= lanes else VECTORS
-    return vectors, ceil_div(channels, vectors * lanes)
+    return lanes if channels <= lanes else VECTORS * lanes
+
+
+def rows_of_channels(channels):
+    """How many channels a tile computes whose lanes are pixels."""
+    return 1 if channels == 1 else 3 if channels <= 3 else 6
+
+
+def pixels_pay(channels, packed_columns, columns, itemsize):
+    """Whether to compute `channels` with lanes of pixels: then of the packed columns only `columns` are results."""
+    width, rows = lanes_of_channels(channels, itemsize), rows_of_channels(channels)
+    of_channels = ceil_div(channels, width) * width
+    if width == VECTOR_BYTES // itemsize:  # too few sums at once to keep a processor busy
+        of_channels *= 4 / 3
+    return ceil_div(channels, rows) * rows * packed_columns < 0.9 * of_channels * columns
 
 
 @functools.lru_cache(maxsize=256)
-def forward_plan(x_shape, w_shape, stride, padding, dilation, groups, itemsize):
-    """The Plan that gives y from x (C, H, W) and w, and y's height and width."""
-    _, height, width = x_shape
+def forward_plan(x_shape, w_shape, stride, padding, dilation, groups, width, itemsize):
+    """The Plan that gives y from x (C, H, W) and w, `width` channels at once, and y's height and width."""
+    _, height, x_width = x_shape
     out_channels, channels, kernel_h, kernel_w = w_shape
     (top, bottom), (left, right) = padding
     reach_h, reach_w = dilation[0] * (kernel_h - 1), dilation[1] * (kernel_w - 1)
     out_h = (height + top + bottom - reach_h - 1) // stride[0] + 1
-    out_w = (width + left + right - reach_w - 1) // stride[1] + 1
-    direct = not any((top, bottom, left, right)) and (channels <= 8 or height * width * itemsize % 1024 >= 64)
+    out_w = (x_width + left + right - reach_w - 1) // stride[1] + 1
+    direct = not any((top, bottom, left, right)) and (channels <= 8 or height * x_width * itemsize % 1024 >= 64)
     row_stride = (out_w - 1) * stride[1] + reach_w + 1
     unit_rows = (out_h - 1) * stride[0] + reach_h + 1
     band, bands, together = _units(out_h, itemsize * channels * unit_rows * row_stride)
@@ -131,8 +145,9 @@ def forward_plan(x_shape, w_shape, stride, padding, dilation, groups, itemsize):
     shifts = c * packing.plane + u * dilation[0] * packing.row_stride + v * dilation[1]
     taps, out_group = shifts.size, out_channels // groups
     job = Job(
-        groups, out_group, *_blocks(out_group, itemsize), taps, out_group * taps, taps, band, bands, together, 1, 1
-    )
+        groups, out_group, width, ceil_div(out_group, width), taps, out_group * taps, taps,
+        band, bands, together, 1, 1,
+    )  # fmt: skip
     places = _places(packing, together, band, out_w, *stride, 0)
     passes = np.array([[0, taps, 0, out_h, out_w, 0, 0]])
     tables = Tables(_filled(shifts), np.arange(taps), _filled(places), passes)
@@ -140,8 +155,8 @@ def forward_plan(x_shape, w_shape, stride, padding, dilation, groups, itemsize):
 
 
 @functools.lru_cache(maxsize=256)
-def input_grad_plan(x_shape, w_shape, dy_size, stride, padding, dilation, groups, itemsize):
-    """The Plan that gives dx (C, H, W) from dy and w.
+def input_grad_plan(x_shape, w_shape, dy_size, stride, padding, dilation, groups, width, itemsize):
+    """The Plan that gives dx (C, H, W) from dy and w, `width` channels at once.
 
     dx's row r, r + top = q s + a, gathers w[u] dy[q - (u d) // s] over the taps u with (u d) % s == a.
     """
@@ -160,8 +175,9 @@ def input_grad_plan(x_shape, w_shape, dy_size, stride, padding, dilation, groups
     needed_rows = min(band + late, rows) + reach_h
     packing = _packing(shape, out_group, before, needed_rows, row_stride, band, False, itemsize)
     shifts, weights, places, passes = [], [], [], []
+    widest = ceil_div(x_shape[2], stride[1])  # a pass computes so many columns, the last, maybe, beyond dx
     for q_h, count_h, row, steps_h in phases_h:
-        for q_w, count_w, column, steps_w in phases_w:
+        for q_w, _, column, steps_w in phases_w:
             first, first_place = len(shifts), sum(map(len, places))
             for o in range(out_group):
                 for u, i in steps_h:
@@ -169,10 +185,10 @@ def input_grad_plan(x_shape, w_shape, dy_size, stride, padding, dilation, groups
                         shifts.append(o * packing.plane + (reach_h - i) * row_stride + reach_w - j)
                         weights.append(o * channels * area + u * kernel_w + v)
             origin = (q_h - first_h) * row_stride + q_w - first_w
-            places.append(_filled(_places(packing, together, min(band, count_h), count_w, 1, 1, origin)))
-            passes.append([first, len(shifts), first_place, count_h, count_w, row, column])
+            places.append(_filled(_places(packing, together, min(band, count_h), widest, 1, 1, origin)))
+            passes.append([first, len(shifts), first_place, count_h, widest, row, column])
     job = Job(
-        groups, channels, *_blocks(channels, itemsize), len(shifts), out_group * channels * area, area,
+        groups, channels, width, ceil_div(channels, width), len(shifts), out_group * channels * area, area,
         band, bands, together, *stride,
     )  # fmt: skip
     tables = Tables(_filled(shifts), np.array(weights, np.int64), np.concatenate(places), np.array(passes))
@@ -191,5 +207,6 @@ def _phases(size, kernel, stride, before, dilation):
         place = q * stride + a - before
         count = max(0, ceil_div(size - place, stride))
         phases.append((q, count, place, [(tap, back) for tap, (back, phase) in enumerate(steps) if phase == a]))
+    phases.sort(key=lambda phase: phase[2])  # so phase k begins at place k
     first = min(q for q, *_ in phases)
     return phases, first, max(q + count for q, count, *_ in phases) - first, steps[-1][0]

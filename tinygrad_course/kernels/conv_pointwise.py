@@ -16,8 +16,10 @@ def forward(x, w, bias, y):
         y += bias[:, None, None]
 
 
-def input_grad(dy, w, dx):
+def input_grad(dy, w, bias, dx):
     _multiply(w.reshape(w.shape[:2]).T, dy, dx)
+    if bias is not None:
+        dx += bias[:, None, None]
 
 
 def _multiply(matrix, images, out):

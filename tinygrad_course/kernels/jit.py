@@ -3,6 +3,9 @@
     @kernel                   a loop over arrays, compiled by Numba at its first call
     @kernel(parallel=True)    the same with `prange` over what each iteration owns; `name.serial` is the same
                               source compiled for one thread, for work too small to wake the others
+    @shared                   a kernel f(thread, threads, ...) that does one thread's part of the work, called as
+                              f(...) by Python; `f.serial(...)` does all of it in one part. It compiles several
+                              times as fast as a parallel loop: see call.py
     @inner                    a helper that other kernels call, inlined by LLVM
 
 Compiled code is kept in the user's cache, in a folder a family, named after the sources that it is made of: a
@@ -20,12 +23,13 @@ import pathlib
 import re
 import sys
 import threading
-import types
 import warnings
 
 import numba
-from numba.core import event
+from numba._dispatcher import compute_fingerprint
+from numba.core import event, types
 
+from .call import call, share
 from .threads import get_num_threads as num_threads
 
 try:
@@ -180,15 +184,15 @@ class _ParallelKernel:
     def __init__(self, function):
         functools.update_wrapper(self, function)
         self._dispatcher = _compile(function, parallel=True)
-        twin = types.FunctionType(function.__code__, function.__globals__, f"{function.__name__}_serial")
+        twin = type(function)(function.__code__, function.__globals__, f"{function.__name__}_serial")
         twin.__module__, twin.__qualname__ = function.__module__, f"{function.__qualname__}_serial"  # its cache file
-        self.serial = _compile(twin)
+        self.serial = self._in_turn = _compile(twin)
 
     def __call__(self, *arguments):
         if _free and _here.threads == num_threads():
             return self._dispatcher(*arguments)
         if _forked:
-            return self.serial(*arguments)
+            return self._in_turn(*arguments)
         return self._enter(arguments)
 
     def _enter(self, arguments):
@@ -204,6 +208,44 @@ class _ParallelKernel:
         return result
 
 
+class _SharedKernel(_ParallelKernel):
+    """A kernel whose parts threads do. It is compiled once, for parts of any number."""
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+        self._body, self._addresses = _compile(function), {}
+        self.serial = functools.partial(self._body, 0, 1)
+
+    def _dispatcher(self, *arguments):
+        fingerprint = compute_fingerprint(arguments)  # equal for equal types
+        if fingerprint not in self._addresses:
+            signature = types.int64, types.int64, *map(numba.typeof, arguments)
+            self._addresses[fingerprint] = _address(self._body, signature)
+        _start(_launch_address(), self._addresses[fingerprint], num_threads(), *arguments)
+
+    def _in_turn(self, *arguments):
+        """The same parts, without other threads."""
+        for thread in range(num_threads()):
+            self._body(thread, num_threads(), *arguments)
+
+
+def _address(dispatcher, signature):
+    """Where the function is that `dispatcher` has compiled for types."""
+    dispatcher.compile(signature)
+    compiled = dispatcher.overloads[signature]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
+@functools.cache
+def _launch_address():
+    return _address(_launch, (types.int64,) * 3)
+
+
+def shared(function):
+    """A kernel f(thread, threads, ...), called as f(...): its threads run it side by side, each with its number."""
+    return _SharedKernel(function)
+
+
 def kernel(function=None, *, parallel=False):
     """Compile `function` at its first call: `@kernel` or `@kernel(parallel=True)`."""
     if function is None:
@@ -217,3 +259,15 @@ def inner(function, **options):
     `forceinline=True`: however large it is.
     """
     return numba.njit(**_OPTIONS, inline="never", no_cpython_wrapper=True, **options)(function)
+
+
+def _launch(entry, threads, place):
+    for thread in prange(threads):
+        call(entry, thread, threads, place)
+
+
+def _start(launch, body, threads, *arguments):
+    share(launch, body, threads, arguments)
+
+
+_launch, _start = _compile(_launch, parallel=True), _compile(_start)

@@ -24,25 +24,19 @@ order; nothing checks a bound.
 
 import platform
 
-import numba
 from llvmlite import ir
 from numba.core import types
-from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic, models, register_model
 
-
-def _vector_bytes():
-    """The width of the processor's vector registers; LLVM translates any width, this one runs fastest."""
-    features = numba.config.CPU_FEATURES
-    if features is None:
-        features = get_host_cpu_features()
-    enabled = features.split(",")
-    if "+avx512f" in enabled:
-        return 64
-    return 32 if "+avx2" in enabled else 16
-
-
-VECTOR_BYTES = _vector_bytes()
+from tinygrad_course.kernels.vector import (
+    VECTOR_BYTES,
+    address_of,
+    beyond,
+    broadcast,
+    load_vector,
+    row_of,
+    store_vector,
+)
 
 # Tile shape, R x V: results, V vectors and a broadcast share 32 registers (AVX-512, ARM) or 16 (others).
 if VECTOR_BYTES == 64:
@@ -72,65 +66,11 @@ class _TileModel(models.PrimitiveModel):
         super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.vectors))
 
 
-def _address(context, builder, array_type, array, index):
-    """A pointer to number `index` of a C-contiguous array."""
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
-
-
-def _at(builder, pointer, count):
-    """pointer + count, for a count known now."""
-    return builder.gep(pointer, [ir.IntType(64)(count)])
-
-
-def _row(builder, pointer, step, r):
-    """pointer + r * step, for a step known when the kernel runs."""
-    return builder.gep(pointer, [builder.mul(step, ir.Constant(step.type, r))])
-
-
-def _vector_of(context, array_type):
-    """The LLVM type of L of the array's numbers."""
-    number = context.get_value_type(array_type.dtype)
-    return ir.VectorType(number, VECTOR_BYTES * 8 // array_type.dtype.bitwidth)
-
-
-def _load(builder, pointer, vector):
-    """A vector from any address."""
-    return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=4)
-
-
-def _store(builder, value, pointer):
-    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)
-
-
-def _broadcast(builder, number, vector):
-    """All lanes set to one number."""
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
-    return _shuffle(builder, first, first, [0] * vector.count)
-
-
-def _shuffle(builder, a, b, lane_numbers):
-    """Lanes of a, counted from 0, and of b, counted on."""
-    number = ir.IntType(32)
-    lane_numbers = ir.Constant(ir.VectorType(number, len(lane_numbers)), [number(k) for k in lane_numbers])
-    return builder.shuffle_vector(a, b, lane_numbers)
-
-
 def _never_unrolled(builder):
     """Empty assembly that may not be duplicated: a tile fills the registers, two steps at once would spill them."""
     nothing = builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
     for attribute in ("convergent", "nounwind", "readnone"):
         nothing.attributes.add(attribute)
-
-
-@intrinsic
-def lanes(typing_context, array):
-    """L: how many of `array`'s numbers fit a vector."""
-    count = VECTOR_BYTES * 8 // array.dtype.bitwidth
-
-    def generate(context, builder, signature, arguments):
-        return context.get_constant(types.intp, count)
-
-    return types.intp(array), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -156,9 +96,9 @@ def like(typing_context, tile, panel, at):
         zero = ir.Constant(acc_type, None)
         with builder.if_else(builder.icmp_signed(">=", at_value, ir.Constant(at_value.type, 0))) as (then, otherwise):
             with then:
-                pointer = _address(context, builder, panel, panel_value, at_value)
-                starts = [_at(builder, pointer, v * tile.lanes) for v in range(tile.vectors)]
-                row = [_load(builder, start, acc_type.element) for start in starts]
+                pointer = address_of(context, builder, panel, panel_value, at_value)
+                starts = [beyond(builder, pointer, v * tile.lanes) for v in range(tile.vectors)]
+                row = [load_vector(builder, start, acc_type.element) for start in starts]
                 acc = zero
                 for k in range(tile.rows * tile.vectors):
                     acc = builder.insert_value(acc, row[k % tile.vectors], k)
@@ -180,8 +120,8 @@ def gather(typing_context, tile, places, i):
 
     def generate(context, builder, signature, arguments):
         _, places_value, i_value = arguments
-        pointer = _address(context, builder, places, places_value, i_value)
-        numbers = [builder.load(_at(builder, pointer, r)) for r in range(tile.rows)]
+        pointer = address_of(context, builder, places, places_value, i_value)
+        numbers = [builder.load(beyond(builder, pointer, r)) for r in range(tile.rows)]
         return context.make_tuple(builder, several, numbers)
 
     return several(tile, places, types.intp), generate
@@ -195,12 +135,13 @@ def outer(typing_context, tile, x, places, step, panel, at):
         acc, x_value, places_value, step_value, panel_value, at_value = arguments
         vector = acc.type.element
         _never_unrolled(builder)
-        panel_pointer = _address(context, builder, panel, panel_value, at_value)
-        columns = [_load(builder, _at(builder, panel_pointer, v * tile.lanes), vector) for v in range(tile.vectors)]
+        panel_pointer = address_of(context, builder, panel, panel_value, at_value)
+        starts = [beyond(builder, panel_pointer, v * tile.lanes) for v in range(tile.vectors)]
+        columns = [load_vector(builder, start, vector) for start in starts]
         for r in range(tile.rows):
             # A row's own address is the same at each step: LLVM keeps it in a register.
-            row_pointer = _address(context, builder, x, x_value, builder.extract_value(places_value, r))
-            row = _broadcast(builder, builder.load(builder.gep(row_pointer, [step_value])), vector)
+            row_pointer = address_of(context, builder, x, x_value, builder.extract_value(places_value, r))
+            row = broadcast(builder, builder.load(builder.gep(row_pointer, [step_value])), vector)
             for v in range(tile.vectors):
                 k = r * tile.vectors + v
                 product = builder.fmul(row, columns[v], flags=_FAST)
@@ -218,10 +159,10 @@ def dots(typing_context, tile, a, i, x, places):
     def generate(context, builder, signature, arguments):
         acc, a_value, i_value, x_value, places_value = arguments
         _never_unrolled(builder)
-        column = _load(builder, _address(context, builder, a, a_value, i_value), acc.type.element)
+        column = load_vector(builder, address_of(context, builder, a, a_value, i_value), acc.type.element)
         for r in range(tile.rows):
-            row_pointer = _address(context, builder, x, x_value, builder.extract_value(places_value, r))
-            row = _load(builder, builder.gep(row_pointer, [i_value]), acc.type.element)
+            row_pointer = address_of(context, builder, x, x_value, builder.extract_value(places_value, r))
+            row = load_vector(builder, builder.gep(row_pointer, [i_value]), acc.type.element)
             product = builder.fmul(row, column, flags=_FAST)
             acc = builder.insert_value(acc, builder.fadd(product, builder.extract_value(acc, r), flags=_FAST), r)
         return acc
@@ -230,89 +171,22 @@ def dots(typing_context, tile, a, i, x, places):
 
 
 @intrinsic
-def store(typing_context, tile, out, i, onto):
-    """out[i + (rV + v)L : +L] = acc[r, v], or, if `onto`, += acc[r, v]: a tile's rows follow each other."""
+def store(typing_context, tile, out, i, step, onto):
+    """out[i + r step + vL : +L] = acc[r, v], or, if `onto`, += acc[r, v]."""
 
     def generate(context, builder, signature, arguments):
-        acc, out_value, i_value, onto_value = arguments
-        out_pointer = _address(context, builder, out, out_value, i_value)
-        pointers = [_at(builder, out_pointer, k * tile.lanes) for k in range(tile.rows * tile.vectors)]
+        acc, out_value, i_value, step_value, onto_value = arguments
+        out_pointer = address_of(context, builder, out, out_value, i_value)
+        rows = [row_of(builder, out_pointer, step_value, r) for r in range(tile.rows)]
+        pointers = [beyond(builder, row, v * tile.lanes) for row in rows for v in range(tile.vectors)]
         with builder.if_else(builder.trunc(onto_value, ir.IntType(1))) as (then, otherwise):
             with then:
                 for k, pointer in enumerate(pointers):
-                    before = _load(builder, pointer, acc.type.element)
-                    _store(builder, builder.fadd(before, builder.extract_value(acc, k), flags=_FAST), pointer)
+                    before = load_vector(builder, pointer, acc.type.element)
+                    store_vector(builder, builder.fadd(before, builder.extract_value(acc, k), flags=_FAST), pointer)
             with otherwise:
                 for k, pointer in enumerate(pointers):
-                    _store(builder, builder.extract_value(acc, k), pointer)
+                    store_vector(builder, builder.extract_value(acc, k), pointer)
         return context.get_dummy_value()
 
-    return types.void(tile, out, types.intp, types.boolean), generate
-
-
-@intrinsic
-def at(typing_context, numbers, i):
-    """numbers[i], for i that is never counted from the end: Numba's own way asks each time."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.load(_address(context, builder, numbers, *arguments))
-
-    return numbers.dtype(numbers, types.intp), generate
-
-
-@intrinsic
-def copy_vector(typing_context, source, i, target, j):
-    """target[j : j + L] = source[i : i + L]"""
-
-    def generate(context, builder, signature, arguments):
-        source_value, i_value, target_value, j_value = arguments
-        value = _load(builder, _address(context, builder, source, source_value, i_value), _vector_of(context, source))
-        _store(builder, value, _address(context, builder, target, target_value, j_value))
-        return context.get_dummy_value()
-
-    return types.void(source, types.intp, target, types.intp), generate
-
-
-@intrinsic
-def spread_vector(typing_context, source, i, target, j, step):
-    """target[j + k * step] = source[i + k], for k below L"""
-
-    def generate(context, builder, signature, arguments):
-        source_value, i_value, target_value, j_value, step_value = arguments
-        vector = _vector_of(context, source)
-        value = _load(builder, _address(context, builder, source, source_value, i_value), vector)
-        pointer = _address(context, builder, target, target_value, j_value)
-        for k in range(vector.count):
-            number = builder.extract_element(value, ir.IntType(32)(k))
-            builder.store(number, _row(builder, pointer, step_value, k))
-        return context.get_dummy_value()
-
-    return types.void(source, types.intp, target, types.intp, types.intp), generate
-
-
-@intrinsic
-def transpose(typing_context, source, i, source_step, target, j, target_step):
-    """target[j + r * target_step + k] = source[i + k * source_step + r], for r and k below L."""
-
-    def generate(context, builder, signature, arguments):
-        source_value, i_value, source_step_value, target_value, j_value, target_step_value = arguments
-        vector = _vector_of(context, source)
-        source_pointer = _address(context, builder, source, source_value, i_value)
-        target_pointer = _address(context, builder, target, target_value, j_value)
-        count = vector.count
-        rows = [_load(builder, _row(builder, source_pointer, source_step_value, k), vector) for k in range(count)]
-        # Halves, quarters, ...: of each 2 x 2 blocks of this size, the two beside the diagonal change places.
-        size = count // 2
-        while size:
-            upper = [lane + (count - size if lane & size else 0) for lane in range(count)]
-            lower = [lane + (count if lane & size else size) for lane in range(count)]
-            for k in range(count):
-                if not k & size:
-                    a, b = rows[k], rows[k + size]
-                    rows[k], rows[k + size] = _shuffle(builder, a, b, upper), _shuffle(builder, a, b, lower)
-            size //= 2
-        for r in range(count):
-            _store(builder, rows[r], _row(builder, target_pointer, target_step_value, r))
-        return context.get_dummy_value()
-
-    return types.void(source, types.intp, types.intp, target, types.intp, types.intp), generate
+    return types.void(tile, out, types.intp, types.intp, types.boolean), generate

@@ -80,10 +80,8 @@ class ConvTranspose2d(_Convolution):
         self.saved = (x if self.needs[1] else None, weight if self.needs[0] else None)
         self.shapes_of = x.shape, weight.shape
         shape = x.shape[0], weight.shape[1] * self.how[-1], *self.size
-        y = kernels.conv2d_input_grad(contiguous(x), contiguous(weight), shape, *self.how)
-        if bias is not None:
-            y += bias[:, None, None]
-        return y
+        bias = None if bias is None else contiguous(bias)
+        return kernels.conv2d_input_grad(contiguous(x), contiguous(weight), shape, *self.how, bias)
 
     def backward(self, dy):
         x, weight = self.saved

@@ -25,9 +25,11 @@ def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     return y
 
 
-def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups):
-    """dx[i·s − p + u·d, j·s − p + v·d] += w[u, v]ᵀ · dy[i, j] over all taps"""
+def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups, bias=None):
+    """dx[i·s − p + u·d, j·s − p + v·d] += w[u, v]ᵀ · dy[i, j] over all taps, and bias"""
     dx = np.zeros(x_shape, dy.dtype)
+    if bias is not None:
+        dx += bias[:, None, None]
     dx_groups, dy_groups, w_groups = _grouped(dx, groups), _grouped(dy, groups), _matrices(w, groups)
     for u, v, outputs, inputs in taps(w.shape[2:], stride, _before(padding), dilation, x_shape[2:], dy.shape[2:]):
         dx_groups[inputs] += _product(w_groups[..., u, v].swapaxes(1, 2), dy_groups[outputs])
