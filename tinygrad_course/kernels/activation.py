@@ -12,7 +12,7 @@ import numpy as np
 
 from . import elementary
 from .buffers import empty_like
-from .jit import kernel, prange
+from .jit import part, shared
 
 SERIAL_BELOW = 65_000  # elements; here a serial loop takes about as long as waking the threads
 FEW = 1_000  # elements; for less NumPy's call costs less than a kernel's
@@ -21,13 +21,13 @@ TANH_RATE, TANH_CUBE = math.sqrt(2 / math.pi), 0.044715  # of gelu's approximati
 
 
 def elementwise(loop=None, *, serial_below=SERIAL_BELOW // 4):
-    """loop(x, …, number, …, y) as a function (x, …, number, …) -> y, a new array like x.
+    """loop(thread, threads, x, …, number, …, y) as a function (x, …, number, …) -> y, a new array like x.
 
     Arrays are C-contiguous, of one shape and dtype. `serial_below`: with fewer elements one thread does it.
     """
     if loop is None:
         return functools.partial(elementwise, serial_below=serial_below)
-    compiled = kernel(loop, parallel=True)
+    compiled = shared(loop)
 
     @functools.wraps(loop)
     def function(x, *others):
@@ -52,48 +52,48 @@ def relu(x):
 
 
 @cheap
-def _relu(x, y):
+def _relu(thread, threads, x, y):
     zero = x.dtype.type(0)
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = zero if x[i] <= zero else x[i]
 
 
 @cheap
-def relu_backward(dy, y, dx):
+def relu_backward(thread, threads, dy, y, dx):
     """dx = dy where y > 0, else 0, so relu'(0) = 0; dy passes where y is NaN, as in PyTorch."""
     zero = dy.dtype.type(0)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         dx[i] = zero if y[i] <= zero else dy[i]
 
 
 @cheap
-def hardtanh(x, low, high, y):
+def hardtanh(thread, threads, x, low, high, y):
     """y = min(max(x, low), high)."""
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = low if x[i] <= low else (high if x[i] >= high else x[i])
 
 
 @cheap
-def hardtanh_backward(dy, x, low, high, dx):
+def hardtanh_backward(thread, threads, dy, x, low, high, dx):
     """dx = 0 where x ≤ low or x ≥ high, else dy."""
     zero = dy.dtype.type(0)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         dx[i] = zero if (x[i] <= low) | (x[i] >= high) else dy[i]
 
 
 @cheap
-def leaky_relu(x, slope, y):
+def leaky_relu(thread, threads, x, slope, y):
     """y = x where x > 0, else slope · x."""
     zero = x.dtype.type(0)
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = x[i] if x[i] > zero else slope * x[i]
 
 
 @cheap
-def leaky_relu_backward(dy, x, slope, dx):
+def leaky_relu_backward(thread, threads, dy, x, slope, dx):
     """dx = dy where x > 0, else slope · dy."""
     zero = dy.dtype.type(0)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         dx[i] = dy[i] if x[i] > zero else slope * dy[i]
 
 
@@ -103,116 +103,116 @@ def tanh(x):
 
 
 @elementwise
-def _tanh(x, y):
-    for i in prange(x.size):
+def _tanh(thread, threads, x, y):
+    for i in part(thread, threads, x.size):
         y[i] = elementary.tanh(x[i])
 
 
 @cheap
-def tanh_backward(dy, y, dx):
+def tanh_backward(thread, threads, dy, y, dx):
     """dx = dy · (1 − y²)."""
     one = dy.dtype.type(1)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         dx[i] = dy[i] * (one - y[i] * y[i])
 
 
 @elementwise
-def sigmoid(x, y):
+def sigmoid(thread, threads, x, y):
     """y = 1 / (1 + e⁻ˣ)."""
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = elementary.sigmoid(x[i])
 
 
 @cheap
-def sigmoid_backward(dy, y, dx):
+def sigmoid_backward(thread, threads, dy, y, dx):
     """dx = dy · y · (1 − y)."""
     one = dy.dtype.type(1)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         dx[i] = dy[i] * (y[i] * (one - y[i]))
 
 
 @elementwise
-def silu(x, beta, y):
+def silu(thread, threads, x, beta, y):
     """y = x · σ(βx)."""
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = x[i] * elementary.sigmoid(beta * x[i])
 
 
 @elementwise
-def silu_backward(dy, x, beta, dx):
+def silu_backward(thread, threads, dy, x, beta, dx):
     """dx = dy · s · (1 + βx (1 − s)), s = σ(βx)."""
     one = dy.dtype.type(1)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         s = elementary.sigmoid(beta * x[i])
         dx[i] = dy[i] * (s * (one + beta * x[i] * (one - s)))
 
 
 @elementwise
-def elu(x, alpha, scale, rate, y):
+def elu(thread, threads, x, alpha, scale, rate, y):
     """y = scale · x where x > 0, else scale · alpha · (e^(rate · x) − 1)."""
     zero = x.dtype.type(0)
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = scale * x[i] if x[i] > zero else alpha * scale * elementary.expm1(rate * x[i])
 
 
 @elementwise
-def elu_backward(dy, x, alpha, scale, rate, dx):
+def elu_backward(thread, threads, dy, x, alpha, scale, rate, dx):
     """dx = dy · scale · alpha · rate · e^(rate · x) where x ≤ 0, else dy · scale."""
     zero = dy.dtype.type(0)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         dx[i] = dy[i] * (alpha * scale * rate * elementary.exp(rate * x[i]) if x[i] <= zero else scale)
 
 
 @elementwise
-def softplus(x, beta, threshold, y):
+def softplus(thread, threads, x, beta, threshold, y):
     """y = ln(1 + e^βx) / β, and x where βx > threshold."""
     zero = x.dtype.type(0)
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         t = beta * x[i]
         positive = zero if t <= zero else t
         y[i] = x[i] if t > threshold else (positive + elementary.log1p_of_unit(elementary.exp(-abs(t)))) / beta
 
 
 @elementwise
-def softplus_backward(dy, x, beta, threshold, dx):
+def softplus_backward(thread, threads, dy, x, beta, threshold, dx):
     """dx = dy · σ(βx), and dy where βx > threshold."""
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         t = beta * x[i]
         dx[i] = dy[i] if t > threshold else dy[i] * elementary.sigmoid(t)
 
 
 @elementwise
-def gelu(x, y):
+def gelu(thread, threads, x, y):
     """y = x Φ(x), Φ(x) = (1 + erf(x/√2)) / 2."""
     half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(INVERSE_ROOT_2)
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = half * x[i] * (one + elementary.erf(x[i] * root))
 
 
 @elementwise
-def gelu_backward(dy, x, dx):
+def gelu_backward(thread, threads, dy, x, dx):
     """dx = dy · (Φ(x) + x φ(x)), φ(x) = e^(−x²/2) / √2π."""
     half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(INVERSE_ROOT_2)
     density = x.dtype.type(DENSITY_AT_0)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         below = half * (one + elementary.erf(x[i] * root))
         dx[i] = dy[i] * (below + x[i] * (density * elementary.exp(-half * (x[i] * x[i]))))
 
 
 @elementwise
-def tanh_gelu(x, y):
+def tanh_gelu(thread, threads, x, y):
     """y = x (1 + t) / 2, t = tanh(√(2/π) (x + 0.044715 x³))."""
     half, one, rate, cube = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(TANH_RATE), x.dtype.type(TANH_CUBE)
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         t = elementary.tanh(rate * (x[i] + cube * (x[i] * x[i] * x[i])))
         y[i] = half * x[i] * (one + t)
 
 
 @elementwise
-def tanh_gelu_backward(dy, x, dx):
+def tanh_gelu_backward(thread, threads, dy, x, dx):
     """dx = dy · ((1 + t) / 2 + x (1 − t²) / 2 · √(2/π) (1 + 3 · 0.044715 x²))."""
     half, one, rate, cube = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(TANH_RATE), x.dtype.type(3 * TANH_CUBE)
-    for i in prange(dy.size):
+    for i in part(thread, threads, dy.size):
         square = x[i] * x[i]
         t = elementary.tanh(rate * (x[i] + x.dtype.type(TANH_CUBE) * (square * x[i])))
         slope = rate * (one + cube * square)
@@ -220,7 +220,7 @@ def tanh_gelu_backward(dy, x, dx):
 
 
 @elementwise
-def erf(x, y):
+def erf(thread, threads, x, y):
     """y = erf x."""
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = elementary.erf(x[i])

@@ -2,14 +2,14 @@
 
 x is (N, G, K, P): a sample is G groups, each of K channels with P numbers, and each group gets mean 0 and variance 1;
 weight and bias are (G, K). Layer norm over K numbers is (N, 1, K, 1), group norm (N, G, C / G, H · W), instance norm
-(N, C, 1, H · W). A parallel iteration owns some samples, and partial sums for the gradients of weight and bias;
-how many samples, and so each bit, does not depend on the number of threads. Sums are in float64.
+(N, C, 1, H · W). A thread owns blocks of samples, each with its partial sums for the gradients of weight and
+bias; the blocks, and so each bit, do not depend on the number of threads. Sums are in float64.
 """
 
 import numpy as np
 
 from .buffers import empty_like
-from .jit import inner, kernel, prange
+from .jit import inner, part, shared
 
 SERIAL_BELOW = 16_000  # elements
 RUN = 1024  # numbers that backward adds up in x's own type, before their sum joins the float64 one
@@ -23,12 +23,12 @@ def _samples(N, block):
     return min(block * size, N), min((block + 1) * size, N)
 
 
-@kernel(parallel=True)
-def _forward(x, weight, bias, eps, y, mean, variance, inverse_std):
+@shared
+def _forward(thread, threads, x, weight, bias, eps, y, mean, variance, inverse_std):
     real = x.dtype.type
     N, G, K, P = x.shape
-    for block in prange(BLOCKS):
-        first, last = _samples(N, np.int64(block))
+    for block in part(thread, threads, BLOCKS):
+        first, last = _samples(N, block)
         for n in range(first, last):
             for g in range(G):
                 group, out = x[n, g].reshape(-1), y[n, g].reshape(-1)
@@ -59,13 +59,13 @@ def _forward(x, weight, bias, eps, y, mean, variance, inverse_std):
                             out[i] = (group[i] - center) * a + b
 
 
-@kernel(parallel=True)
-def _backward(dy, x, weight, mean, inverse_std, dx, dweight, dbias):
+@shared
+def _backward(thread, threads, dy, x, weight, mean, inverse_std, dx, dweight, dbias):
     """dweight, dbias (BLOCKS, G, K): the sums over each block's samples."""
     real = x.dtype.type
     N, G, K, P = x.shape
-    for block in prange(BLOCKS):
-        first, last = _samples(N, np.int64(block))
+    for block in part(thread, threads, BLOCKS):
+        first, last = _samples(N, block)
         for n in range(first, last):
             for g in range(G):
                 group, gradient, out = x[n, g].reshape(-1), dy[n, g].reshape(-1), dx[n, g].reshape(-1)

@@ -261,6 +261,12 @@ def inner(function, **options):
     return numba.njit(**_OPTIONS, inline="never", no_cpython_wrapper=True, **options)(function)
 
 
+@inner
+def part(thread, threads, count):
+    """The numbers below `count` that are one thread's."""
+    return range(thread * count // threads, (thread + 1) * count // threads)
+
+
 def _launch(entry, threads, place):
     for thread in prange(threads):
         call(entry, thread, threads, place)

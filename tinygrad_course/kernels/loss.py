@@ -1,14 +1,14 @@
 """Cross entropy of logits (N, C, S) against class numbers (N, S), S the product of what dimensions follow C.
 
-Where S = 1 an iteration of a parallel loop owns some samples, whose classes lie together: the exponentials of
-all are taken in one long loop. Else it owns a stretch of one sample's positions, and the loops run along S.
+Where S = 1 a task is some samples, whose classes lie together: the exponentials of all are taken in one long loop.
+Else it is a stretch of one sample's positions, and the loops run along S. A thread has some of the tasks.
 """
 
 import numpy as np
 
 from .buffers import empty_like
 from .elementary import exp
-from .jit import inner, kernel, prange
+from .jit import inner, part, shared
 from .softmax import row_maximum
 
 SERIAL_BELOW = 8_000  # logits
@@ -80,7 +80,7 @@ def _losses(x, target, weight, ignore_index, smoothing, losses, log_normalizer, 
 
 @inner
 def _tasks(shape):
-    """(tasks, samples each owns, stretches a sample is cut into)."""
+    """(tasks, samples of each, stretches a sample is cut into)."""
     N, C, S = shape
     if S == 1:
         samples = max(1, TOGETHER // C)
@@ -105,10 +105,11 @@ def _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer,
         _losses(x[n], target[n], weight, ignore_index, smoothing, losses[n], log_normalizer[n], start, stop)
 
 
-@kernel(parallel=True)
-def _forward_tasks(x, target, weight, ignore_index, smoothing, losses, log_normalizer):
-    for task in prange(_tasks(x.shape)[0]):
-        _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, np.int64(task))
+@shared
+def _forward_tasks(thread, threads, x, target, weight, ignore_index, smoothing, losses, log_normalizer):
+    tasks = _tasks(x.shape)[0]
+    for task in part(thread, threads, tasks):
+        _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task)
 
 
 def _small(x):
@@ -186,11 +187,11 @@ def _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index
                 dx[n, t, start + i] -= hit[i]
 
 
-@kernel(parallel=True)
-def _backward_tasks(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
-    for task in prange(_tasks(x.shape)[0]):
-        own = np.int64(task)
-        _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, own)
+@shared
+def _backward_tasks(thread, threads, scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
+    tasks = _tasks(x.shape)[0]
+    for task in part(thread, threads, tasks):
+        _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task)
 
 
 def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore_index, label_smoothing):

@@ -1,6 +1,6 @@
 """Batch normalization: y = weight · (x − mean) · inverse_std + bias, channel by channel.
 
-x is (N, C, S), S the product of the spatial sizes. Each iteration of a parallel loop owns some channels.
+x is (N, C, S), S the product of the spatial sizes. A thread owns blocks of channels.
 Where S is large the innermost loops run along one channel's S numbers; where it is small (1 after a linear
 layer), along a sample's row of channels, which is C · S columns with a sum each.
 Sums are in float64: the float32 sum of 10⁵ squares, or the variance of 10⁴ ± 1, would lose half its digits.
@@ -9,7 +9,7 @@ Sums are in float64: the float32 sum of 10⁵ squares, or the variance of 10⁴ 
 import numpy as np
 
 from .buffers import empty_like
-from .jit import inner, kernel, prange
+from .jit import inner, part, shared
 
 SERIAL_BELOW = 65_000  # elements
 SMALL = 16  # up to this S, run along columns
@@ -111,15 +111,16 @@ def _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, fir
 
 @inner
 def _owned(C, S):
-    """How many of C channels an iteration owns: worth its small arrays, yet enough iterations for all threads."""
+    """How many of C channels make a block: worth its small arrays, yet enough blocks for all threads."""
     return max(1, COLUMNS // S) if S <= SMALL else max(1, min(8, C // 16))
 
 
-@kernel(parallel=True)
-def _forward_blocks(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
+@shared
+def _forward_blocks(thread, threads, x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
     C, own = mean.size, _owned(mean.size, S)
-    for block in prange((C + own - 1) // own):
-        first = np.int64(block) * own
+    blocks = (C + own - 1) // own
+    for block in part(thread, threads, blocks):
+        first = block * own
         last = min(first + own, C)
         _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, first, last)
 
@@ -248,11 +249,12 @@ def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, fi
         _affine(dy, dx, S, first, center, a, k)
 
 
-@kernel(parallel=True)
-def _backward_blocks(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
+@shared
+def _backward_blocks(thread, threads, dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
     C, own = mean.size, _owned(mean.size, S)
-    for block in prange((C + own - 1) // own):
-        first = np.int64(block) * own
+    blocks = (C + own - 1) // own
+    for block in part(thread, threads, blocks):
+        first = block * own
         last = min(first + own, C)
         _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, first, last)
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from .jit import inner, kernel, prange
+from .jit import inner, shared
 
 SERIAL_BELOW = 100_000  # elements
-BLOCK = 4096  # elements an iteration of a parallel loop owns
 
 
 @inner
@@ -27,14 +26,10 @@ def _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov,
         param[i] -= rate * (g + keep * v if nesterov else v)
 
 
-@kernel(parallel=True)
-def _sgd_blocks(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
-    for block in prange((param.size + BLOCK - 1) // BLOCK):
-        own = slice(block * BLOCK, (block + 1) * BLOCK)
-        _sgd(
-            param[own], grad[own], velocity[own],
-            lr, momentum, dampening, weight_decay, nesterov, maximize, first,
-        )  # fmt: skip
+@shared
+def _sgd_part(thread, threads, param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
+    own = slice(thread * param.size // threads, (thread + 1) * param.size // threads)
+    _sgd(param[own], grad[own], velocity[own], lr, momentum, dampening, weight_decay, nesterov, maximize, first)
 
 
 def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
@@ -44,7 +39,7 @@ def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, neste
     (1 − dampening) · g; d = velocity, with nesterov g + momentum · velocity, with momentum 0 just g
     (velocity may then be None).
     """
-    loop = _sgd_blocks.serial if param.size < SERIAL_BELOW else _sgd_blocks
+    loop = _sgd_part.serial if param.size < SERIAL_BELOW else _sgd_part
     flat = param.reshape(-1), grad.reshape(-1), (grad if velocity is None else velocity).reshape(-1)
     loop(*flat, lr, momentum if velocity is not None else 0.0, dampening, weight_decay, nesterov, maximize, first)
 
@@ -74,11 +69,10 @@ def _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
         p[i] = x - step_size * m_i / (np.sqrt(v_i) * root_correction + eps)
 
 
-@kernel(parallel=True)
-def _adam_blocks(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
-    for block in prange((p.size + BLOCK - 1) // BLOCK):
-        own = slice(block * BLOCK, (block + 1) * BLOCK)
-        _adam(p[own], grad[own], m[own], v[own], peak[own], numbers, amsgrad, decoupled, maximize)
+@shared
+def _adam_part(thread, threads, p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
+    own = slice(thread * p.size // threads, (thread + 1) * p.size // threads)
+    _adam(p[own], grad[own], m[own], v[own], peak[own], numbers, amsgrad, decoupled, maximize)
 
 
 def adam_step(
@@ -104,7 +98,7 @@ def adam_step(
         (1.0 - beta2**step) ** -0.5,
         eps,
     )
-    loop = _adam_blocks.serial if param.size < SERIAL_BELOW else _adam_blocks
+    loop = _adam_part.serial if param.size < SERIAL_BELOW else _adam_part
     peak = exp_avg_sq if max_exp_avg_sq is None else max_exp_avg_sq
     flat = [a.reshape(-1) for a in (param, grad, exp_avg, exp_avg_sq, peak)]
     loop(*flat, numbers, max_exp_avg_sq is not None, decoupled, maximize)

@@ -1,4 +1,4 @@
-"""softmax and log_softmax of the rows of x (N, C), each row in a cache's reach. An iteration owns a row.
+"""softmax and log_softmax of the rows of x (N, C), each row in a cache's reach. A thread owns rows.
 
 The maximum is subtracted first, so that no exponential overflows. NaN, +∞ or nothing but −∞ in a row make all of it
 NaN, as in PyTorch.
@@ -10,14 +10,14 @@ import numpy as np
 
 from .buffers import empty_like
 from .elementary import exp
-from .jit import inner, kernel, prange
+from .jit import inner, part, shared
 
 SERIAL_BELOW = 16_000  # elements
 
 
 def by_rows(loop):
-    """loop(x, …, y) over rows as a function (x, …) -> y, a new array like x; all are (N, C) of one dtype."""
-    compiled = kernel(loop, parallel=True)
+    """loop(thread, threads, x, …, y) over rows as a function (x, …) -> y, a new array like x; all are (N, C)."""
+    compiled = shared(loop)
 
     @functools.wraps(loop)
     def function(x, *others):
@@ -47,9 +47,9 @@ def row_maximum(row):
 
 
 @by_rows
-def softmax(x, y):
+def softmax(thread, threads, x, y):
     """y_c = e^x_c / Σ_k e^x_k."""
-    for n in prange(x.shape[0]):
+    for n in part(thread, threads, len(x)):
         row, out = x[n], y[n]
         largest = row_maximum(row)
         total = x.dtype.type(0)
@@ -61,9 +61,9 @@ def softmax(x, y):
 
 
 @by_rows
-def softmax_backward(dy, y, dx):
+def softmax_backward(thread, threads, dy, y, dx):
     """dx = y · (dy − Σ dy · y)."""
-    for n in prange(dy.shape[0]):
+    for n in part(thread, threads, len(y)):
         row, gradient, out = y[n], dy[n], dx[n]
         total = dy.dtype.type(0)
         for c in range(row.size):
@@ -73,9 +73,9 @@ def softmax_backward(dy, y, dx):
 
 
 @by_rows
-def log_softmax(x, y):
+def log_softmax(thread, threads, x, y):
     """y_c = x_c − ln Σ_k e^x_k."""
-    for n in prange(x.shape[0]):
+    for n in part(thread, threads, len(x)):
         row, out = x[n], y[n]
         largest = row_maximum(row)
         total = x.dtype.type(0)
@@ -87,9 +87,9 @@ def log_softmax(x, y):
 
 
 @by_rows
-def log_softmax_backward(dy, y, dx):
+def log_softmax_backward(thread, threads, dy, y, dx):
     """dx = dy − e^y · Σ dy."""
-    for n in prange(dy.shape[0]):
+    for n in part(thread, threads, len(y)):
         row, gradient, out = y[n], dy[n], dx[n]
         total = dy.dtype.type(0)
         for c in range(row.size):
