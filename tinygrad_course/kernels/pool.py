@@ -1,4 +1,4 @@
-"""Max and average pooling over the planes of x (N, C, H, W). A parallel iteration owns some planes.
+"""Max and average pooling over the planes of x (N, C, H, W). A thread owns some planes.
 
 A window is pooled along its height first, then along its width:
 1. Row h of `rows` pools the rows of x below output row h, all W columns at once. `rows` has padding, and is
@@ -11,7 +11,7 @@ A window is pooled along its height first, then along its width:
 import numpy as np
 
 from .buffers import empty
-from .jit import inner, kernel, prange
+from .jit import inner, shared
 
 SERIAL_BELOW = 16_000  # elements of x
 
@@ -43,8 +43,8 @@ def _max_tap(value, place, best, best_place, stride):
         best_place[j] = place[j * stride] if wins else best_place[j]
 
 
-@inner
-def _max_planes(x, y, index, output_size, kernel_size, stride, padding, dilation):
+@shared
+def _max_planes(thread, threads, x, y, index, output_size, kernel_size, stride, padding, dilation):
     H, W = x.shape[1:]
     OH, OW = output_size
     columns = OW + (kernel_size[1] - 1) * dilation[1] // stride[1]
@@ -55,7 +55,7 @@ def _max_planes(x, y, index, output_size, kernel_size, stride, padding, dilation
     row_places[:] = -1
     count = (OH - 1) * columns + OW
     best, best_place = np.empty(count, x.dtype), np.empty(count, np.int32)
-    for plane in range(x.shape[0]):
+    for plane in range(thread * x.shape[0] // threads, (thread + 1) * x.shape[0] // threads):
         for h in range(OH):
             own = slice(h * width + padding[1], h * width + padding[1] + covered)
             row, row_place = rows[own], row_places[own]
@@ -95,13 +95,6 @@ def _max_planes(x, y, index, output_size, kernel_size, stride, padding, dilation
                     index_row[o] = place_row[o]
 
 
-@kernel(parallel=True)
-def _max_blocks(x, y, index, output_size, kernel_size, stride, padding, dilation, block):
-    for b in prange((x.shape[0] + block - 1) // block):
-        own = slice(b * block, (b + 1) * block)
-        _max_planes(x[own], y[own], index[own], output_size, kernel_size, stride, padding, dilation)
-
-
 def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
     """(y, index) of x (N, C, H, W): y[n, c, h, w] = the maximum of its window; y, index (N, C, OH, OW).
 
@@ -114,10 +107,10 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
     y = empty((N, C, *output_size), x.dtype)
     index = empty(y.shape, np.int32)
     if y.size:
-        loop = _max_blocks.serial if _small(x) else _max_blocks
+        loop = _max_planes.serial if _small(x) else _max_planes
         loop(
             x.reshape(N * C, H, W), y.reshape(N * C, -1), index.reshape(N * C, -1), _pair(output_size),
-            _pair(kernel), _pair(stride), _pair(padding), _pair(dilation), _block(N * C),
+            _pair(kernel), _pair(stride), _pair(padding), _pair(dilation),
         )  # fmt: skip
     return y, index
 
@@ -131,14 +124,9 @@ def _pair(numbers):
     return int(numbers[0]), int(numbers[1])
 
 
-def _block(planes):
-    """Planes an iteration of a parallel loop owns: worth their buffers, yet enough iterations for all."""
-    return max(1, min(16, planes // 8))
-
-
-@kernel(parallel=True)
-def _scatter(dy, index, dx):
-    for plane in prange(dy.shape[0]):
+@shared
+def _scatter(thread, threads, dy, index, dx):
+    for plane in range(thread * dy.shape[0] // threads, (thread + 1) * dy.shape[0] // threads):
         gradient, place, target = dy[plane], index[plane], dx[plane]
         _clear(target)
         for o in range(gradient.size):
@@ -178,8 +166,8 @@ def _average_tap(tap, sums, stride, backward):
             sums[j] += tap[j * stride]
 
 
-@inner
-def _average_planes(x, y, output_size, kernel_size, stride, padding, include, override, backward):
+@shared
+def _average_planes(thread, threads, x, y, output_size, kernel_size, stride, padding, include, override, backward):
     """y ← the averages of x's windows; backward: the same way in reverse, x ← the gradient, y being dy."""
     H, W = x.shape[1:]
     OH, OW = output_size
@@ -195,7 +183,7 @@ def _average_planes(x, y, output_size, kernel_size, stride, padding, include, ov
             size = height * length if include else (bottom - top) * (right - left)
             divisors[h, o] = override if override != 0 else size
     flat = sums.reshape(-1)[: (OH - 1) * columns + OW]
-    for plane in range(x.shape[0]):
+    for plane in range(thread * x.shape[0] // threads, (thread + 1) * x.shape[0] // threads):
         if backward:
             _clear(x[plane].reshape(-1))
             _clear(rows)
@@ -239,21 +227,12 @@ def _clear(row):
         row[i] = 0
 
 
-@kernel(parallel=True)
-def _average_blocks(x, y, output_size, kernel_size, stride, padding, include, override, backward, block):
-    for b in prange((x.shape[0] + block - 1) // block):
-        own = slice(b * block, (b + 1) * block)
-        _average_planes(
-            x[own], y[own], output_size, kernel_size, stride, padding, include, override, backward
-        )
-
-
 def _average(x, y, kernel_size, stride, padding, count_include_pad, divisor_override, backward):
     N, C, H, W = x.shape
-    loop = _average_blocks.serial if _small(x) else _average_blocks
+    loop = _average_planes.serial if _small(x) else _average_planes
     loop(
         x.reshape(N * C, H, W), y.reshape(N * C, -1), y.shape[2:], _pair(kernel_size), _pair(stride),
-        _pair(padding), bool(count_include_pad), int(divisor_override or 0), backward, _block(N * C),
+        _pair(padding), bool(count_include_pad), int(divisor_override or 0), backward,
     )  # fmt: skip
 
 
