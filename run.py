@@ -24,7 +24,7 @@ PYTHON = os.path.join(VENV, *(["Scripts", "python.exe"] if os.name == "nt" else 
 
 COMMANDS = {  # name: (extras of pyproject.toml, what the environment's Python is given, where it runs)
     "demo": ([], [os.path.join(ROOT, "examples", "plain_vs_residual.py")], None),
-    "test": (["render", "test"], ["-m", "pytest", "-n", "auto"], ROOT),
+    "test": (["render", "test"], ["-m", "pytest", "-n", "auto", "--dist", "worksteal"], ROOT),
     "lint": (["lint"], ["-m", "ruff", "check", "."], ROOT),
     "bench": (["bench"], [os.path.join(ROOT, "tests", "benchmarks")], ROOT),
 }

@@ -215,7 +215,7 @@ def test_command_line(run, monkeypatch):
     monkeypatch.setattr(run, "run", lambda command, cwd: started.append((command, cwd)) or 5)
     run.write_stamp({"fingerprint": run.fingerprint(), "extras": ["render", "test"]})
     assert run.main(["test", "-k", "conv", "--maxfail=1"]) == 5
-    assert started[0][0][1:] == ["-m", "pytest", "-n", "auto", "-k", "conv", "--maxfail=1"]
+    assert started[0][0][1:] == ["-m", "pytest", "-n", "auto", "--dist", "worksteal", "-k", "conv", "--maxfail=1"]
     assert run.main(["demo", "--quick"]) == 5
     assert started[1][0][-1] == "--quick" and started[1][0][1].endswith("plain_vs_residual.py")
 

@@ -11,6 +11,7 @@ from math import e, inf, nan, pi
 _warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning, r"tinygrad_course\.")
 
 from . import data, linalg, nn, optim, random
+from .compiled import compile
 from .creation import *
 from .engine import Observer, enable_grad, is_grad_enabled, no_grad, observe, set_grad_enabled
 from .functional import *

@@ -33,7 +33,8 @@ from .modes import (
 
 __all__ = [
     "Adjoint", "Function", "Observer", "TensorBase", "backward", "enable_grad", "is_grad_enabled", "is_shared",
-    "no_grad", "observe", "register_tensor_class", "retain_grad", "set_grad_enabled", "sum_to_shape", "thread", "where",
+    "no_grad", "observe", "owner_of", "register_tensor_class", "retain_grad", "set_grad_enabled", "sum_to_shape",
+    "thread", "time_of_last_change", "where",
 ]  # fmt: skip
 
 _next_order = itertools.count(1).__next__  # the clock of the tape, one for all threads: nodes and in-place changes
@@ -68,7 +69,7 @@ class _Changes:
         self._times = {}  # id of the array that owns the memory -> [time, weak reference that forgets it]
 
     def note(self, array):
-        owner = _owner(array)
+        owner = owner_of(array)
         key = id(owner)
         time = self._times.get(key)
         if time is None:
@@ -77,13 +78,18 @@ class _Changes:
 
     def of(self, array):
         """The time on the tape's clock at which the array's memory was last changed; 0 for never."""
-        return self._times.get(id(_owner(array)), (0,))[0]
+        return self._times.get(id(owner_of(array)), (0,))[0]
 
 
 _changes = _Changes()
 
 
-def _owner(array):
+def time_of_last_change():
+    """The time on the tape's clock at which any tensor was last changed in place."""
+    return _changes.latest
+
+
+def owner_of(array):
     """The array whose memory `array` shows: itself, or what it is a view of."""
     while isinstance(array.base, np.ndarray):
         array = array.base
@@ -92,7 +98,7 @@ def _owner(array):
 
 def _holders(tensor):
     """How many references to a tensor's memory CPython counts, those of this function included."""
-    return sys.getrefcount(_owner(tensor._data))
+    return sys.getrefcount(owner_of(tensor._data))
 
 
 _ALONE = {viewing: _holders(TensorBase(np.empty(2)[:1] if viewing else np.empty(2))) for viewing in (False, True)}
@@ -138,6 +144,8 @@ class Function:
         broadcasts: inputs of different shapes are broadcast by NumPy's rules; the gradients are then summed
             back to the inputs' shapes here, once for all operations.
         is_view: the output may share memory with the first input.
+        replayable: forward depends on its input arrays alone, and on what `__init__` took that the program's text
+            and the inputs' shapes say: no numbers of a tensor. `compile` may run it again with other arrays.
     """
 
     __slots__ = (
@@ -145,6 +153,7 @@ class Function:
     )  # fmt: skip
     broadcasts = False
     is_view = False
+    replayable = False
     name = "function"
 
     def __init_subclass__(cls, **keywords):
@@ -188,7 +197,7 @@ class Function:
         output._data = array
         output.grad = output._hooks = None
         output._viewed = False
-        if self.is_view and array.base is not None and _owner(array) is _owner(arrays[0]):  # NumPy may have copied
+        if self.is_view and array.base is not None and owner_of(array) is owner_of(arrays[0]):  # NumPy may have copied
             output._viewed = inputs[0]._viewed = True
         output._requires_grad = recorded = True in needs
         if recorded:
@@ -329,9 +338,10 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 )
             if observers:
                 contributions = _unbroadcast(contributions, edges)
-                sent = tuple([None if c is None else _array(c) for c in contributions])
+                sent = tuple([c if c is None or type(c) is np.ndarray else _array(c) for c in contributions])
+                shown = _array(dz) if create_graph else dz
                 for observer in observers:
-                    observer.backward(node, _array(dz), sent)
+                    observer.backward(node, shown, sent)
             for edge, contribution in zip(edges, contributions):
                 if edge is None or contribution is None:
                     continue

@@ -97,6 +97,7 @@ class Observer:
         `contributions[i]` leaves along `node.edges[i]`, already summed to the input's shape, before anyone adds
         it to another; None where no gradient flows.
     `begin_backward(outputs, gradients)` and `end_backward()` frame a pass.
+    `outside(what)`: something has happened that the tape does not see, such as a look at a tensor's numbers.
     """
 
     def forward(self, node, inputs, output):
@@ -111,6 +112,9 @@ class Observer:
     def end_backward(self):
         pass
 
+    def outside(self, what):
+        pass
+
 
 @contextlib.contextmanager
 def observe(observer):
@@ -120,6 +124,12 @@ def observe(observer):
         yield observer
     finally:
         thread.state.observers = tuple(o for o in thread.state.observers if o is not observer)
+
+
+def outside(what):
+    """Tell those who watch the tape what it does not see, as a clause: "it draws random numbers"."""
+    for observer in thread.state.observers:
+        observer.outside(what)
 
 
 def where():

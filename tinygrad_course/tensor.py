@@ -8,6 +8,7 @@ import numpy as np
 from . import engine, ops
 from .engine import TensorBase, thread
 from .formatting import format_tensor
+from .modes import outside
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -52,6 +53,7 @@ class Tensor(TensorBase):
     @property
     def data(self):
         """The NumPy array that holds the numbers; never a copy."""
+        outside("it looks at a tensor's numbers")
         return self._data
 
     @data.setter
@@ -175,7 +177,7 @@ class Tensor(TensorBase):
     def __bool__(self):
         if self._data.size != 1:
             raise RuntimeError(f"a tensor of shape {self._data.shape} has no single truth value; use .any() or .all()")
-        return bool(self._data.item())
+        return bool(self.item())
 
     def __float__(self):
         return float(self.item())
@@ -186,7 +188,7 @@ class Tensor(TensorBase):
     def __index__(self):
         if self._data.dtype.kind not in "iub" or self._data.size != 1:
             raise TypeError("only integer tensors of a single element can be an index")
-        return int(self._data.item())
+        return int(self.item())
 
     def __iter__(self):
         if not self._data.ndim:
@@ -216,7 +218,7 @@ class Tensor(TensorBase):
         """The NumPy array, shared. RuntimeError if gradients would be lost: use `.detach().numpy()`."""
         if self._requires_grad:
             raise RuntimeError("this tensor requires grad, so its array is had by .detach().numpy()")
-        return self._data
+        return self.data
 
     def __array__(self, dtype=None, copy=None):
         array = self.numpy()
@@ -236,10 +238,10 @@ class Tensor(TensorBase):
         """The number of a one-element tensor, as a Python number."""
         if self._data.size != 1:
             raise RuntimeError(f"a tensor of shape {self._data.shape} cannot be converted to one number")
-        return self._data.item()
+        return self.data.item()
 
     def tolist(self):
-        return self._data.tolist()
+        return self.data.tolist()
 
     # ------------------------------------------------------------------------------ gradients
 

@@ -19,11 +19,12 @@ from .graph import GradientFlow, Layer, PathSpectrum, Recording, compare_scale, 
 from .lesion import Lesions, delete_blocks, lesion_study
 from .plots import gradient_heat, summary_sheet, training_curves
 from .plots import layer_profile as _layer_profile
+from .receptive import ReceptiveField, receptive_field
 
-__all__ = ["Comparison", "Explanation", "GradientFlow", "Layer", "Lesions", "PathSpectrum", "Recording", "compare",
-           "compare_scale", "delete_blocks", "explain", "gradient_flow", "gradient_heat", "layer_profile",
-           "lesion_study", "page", "path_spectrum", "plots", "record", "save_figure", "summary_sheet", "theory",
-           "training_curves"]  # fmt: skip
+__all__ = ["Comparison", "Explanation", "GradientFlow", "Layer", "Lesions", "PathSpectrum", "ReceptiveField",
+           "Recording", "compare", "compare_scale", "delete_blocks", "explain", "gradient_flow", "gradient_heat",
+           "layer_profile", "lesion_study", "page", "path_spectrum", "plots", "receptive_field", "record",
+           "save_figure", "summary_sheet", "theory", "training_curves"]  # fmt: skip
 
 
 def layer_profile(nets, *, theory=None, relative=True, step=-1, title=None):

@@ -8,13 +8,14 @@ from . import page
 from .files import save_figure
 from .graph import compare_scale, gradient_flow
 from .graph.flow import GradientFlow
-from .graph.levels import LIMIT, block_scopes
+from .graph.levels import block_scopes
 from .graph.values import shares
 from .page.facts import first_layer, times
 from .plots.comparison import Side, comparison_sheet
 from .theory import measured_ratio
 
 _SAME = 0.005  # decades a block below which a gradient counts as keeping its size
+_MOST = 40  # blocks that a sheet shows of a net; of more, those that repeat are folded
 _EQUAL = 0.15  # decades between two nets below which their gradients count as equally large
 
 
@@ -81,7 +82,7 @@ def compare(
     plain, residual: the recordings, left and right; graphs and profiles show the last backward pass of each. Heat maps
     of all steps stand below where more than one was recorded, shares of dead and saturated units where they were
     recorded with details=True. names: what they are called. Swapping the nets (and names) mirrors the sheet.
-    level: of the graphs; "auto" draws blocks, and folds them where that makes more than about 60 nodes.
+    level: of the graphs; "auto" draws blocks, and folds them where that makes more than 40 nodes.
     reference, scale: as for `gradient_flow`, for both; by default the larger of the two scales.
     theory: {"plain": ratio of the squared gradient per layer towards the input}, dashed (see `viz.theory`).
     spectra: {"residual": `PathSpectrum`}, drawn as bars. steps: the numbers of the recorded steps.
@@ -121,7 +122,7 @@ def _flows(recordings, names, level, reference, scale):
         return [gradient_flow(r, level=level, reference=reference, scale=scale, title=n) for r, n in pairs]
 
     flows = both("block" if level == "auto" else level)
-    if level == "auto" and any(len(flow.nodes) > LIMIT for flow in flows):
+    if level == "auto" and any(len(flow.nodes) > _MOST for flow in flows):
         flows = both("folded")
     common = compare_scale(*flows)
     return tuple(flow.with_scale(common) for flow in flows)

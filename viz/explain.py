@@ -19,6 +19,7 @@ from tinygrad_course import engine
 
 from . import explain_text
 from .graph.rules import factor_value, rule_of
+from .graph.source import check_model, check_names, loss_from
 from .graph.spectrum import vertices_behind
 
 MOST_OPERATIONS, MOST_NUMBERS, MOST_PATHS = 48, 16, 200  # what can be read on a page
@@ -102,16 +103,11 @@ def explain(loss, model=None, *, names=None):
     Raises TypeError for another source, RuntimeError for a loss without a graph or with a freed one, ValueError for a
     graph that is too large to be read: more than 48 operations, 16 numbers in a tensor, or 200 paths.
     """
+    check_model(model)
+    check_names(names)
     watcher = _Values()
-    if not isinstance(loss, engine.TensorBase) and callable(loss):
-        with engine.observe(watcher):
-            loss = loss()
-    if not isinstance(loss, engine.TensorBase):
-        raise TypeError(f"explain takes a loss or a function that returns one, not {type(loss).__name__}")
-    if loss.node is None:
-        raise RuntimeError("this loss has no graph: nothing it was made from requires a gradient, or it is in no_grad")
-    if loss._data.size != 1:
-        raise RuntimeError(f"a loss is one number; this tensor has shape {loss._data.shape}: sum it first")
+    with engine.observe(watcher):
+        loss = loss_from(loss, "explain")
     vertices = vertices_behind(loss.node)
     _check_size(vertices)
     place = {vertex: index for index, vertex in enumerate(vertices)}

@@ -4,6 +4,8 @@ A workload gives its sides, {"ours": step, "eager": step, other variants of PyTo
 that do one step and return a number (the loss, mostly). The first numbers of all sides must agree.
 """
 
+import copy
+
 import numpy as np
 import torch
 from benchmarks import peers
@@ -11,6 +13,7 @@ from benchmarks import peers
 import tinygrad_course as tg
 from tinygrad_course import models, nn, optim
 
+COMPILED = "ours, compiled"
 WORKLOADS = {}  # name: function of (variants wanted) -> sides
 
 
@@ -22,8 +25,14 @@ def workload(name):
     return register
 
 
-def our_step(model, loss_of, optimizer, x):
+def our_step(model, loss_of, optimizer, x, compiled=False):
     """One training step of ours; without an optimizer, forward and backward alone."""
+
+    def forward(x):
+        return loss_of(model(x))
+
+    if compiled:
+        forward = tg.compile(forward)
 
     def step():
         if optimizer is None:
@@ -31,7 +40,7 @@ def our_step(model, loss_of, optimizer, x):
         else:
             optimizer.zero_grad()
         x.grad = None
-        loss = loss_of(model(x))
+        loss = forward(x)
         loss.backward()
         if optimizer is not None:
             optimizer.step()
@@ -42,8 +51,6 @@ def our_step(model, loss_of, optimizer, x):
 
 def torch_sides(peer, loss_of, optimizer_of, x, variants):
     """Eager PyTorch, and with `variants` the ways that make it faster, each on a copy of the net."""
-    import copy
-
     def side(model, optimizer, x):
         def step():
             if optimizer is None:
@@ -82,8 +89,11 @@ def torch_sides(peer, loss_of, optimizer_of, x, variants):
     return sides
 
 
-def network(ours, theirs, shape, loss, optimizers, variants, input_grad=False):
-    """The sides of a net: `loss` is (ours, PyTorch's) function of the output, `optimizers` likewise, or None."""
+def network(ours, theirs, shape, loss, optimizers, variants, input_grad=False, compiled=False):
+    """The sides of a net: `loss` is (ours, PyTorch's) function of the output, `optimizers` likewise, or None.
+
+    `compiled`: our `tg.compile` of net and loss too, where operations are so small that it matters.
+    """
     tg.manual_seed(0)
     model = ours()
     x = tg.randn(*shape)
@@ -91,9 +101,12 @@ def network(ours, theirs, shape, loss, optimizers, variants, input_grad=False):
     peer = peers.take_weights(theirs(), model)
     x_peer = torch.from_numpy(x.data.copy()).requires_grad_(input_grad)
     our_optimizer, their_optimizer = optimizers or (None, None)
-    optimizer = None if our_optimizer is None else our_optimizer(model.parameters())
+    sides = {}
+    for name, run in {"ours": model, **({COMPILED: copy.deepcopy(model)} if compiled else {})}.items():
+        optimizer = None if our_optimizer is None else our_optimizer(run.parameters())
+        sides[name] = our_step(run, loss[0], optimizer, x, name == COMPILED)
     return {
-        "ours": our_step(model, loss[0], optimizer, x),
+        **sides,
         **torch_sides(peer, loss[1], their_optimizer, x_peer, variants),
     }
 
@@ -144,7 +157,7 @@ def tiny_mlp(variants):
         lambda output: nn.functional.mse_loss(output, ours),
         lambda output: torch.nn.functional.mse_loss(output, theirs),
     )
-    return stacked(net, (32, 2), loss, both("SGD", lr=0.01), variants)
+    return stacked(net, (32, 2), loss, both("SGD", lr=0.01), variants, compiled=True)
 
 
 @workload("W2 MLP 784-800-10, batch 64, momentum")
@@ -220,23 +233,28 @@ def transposed(variants):
 
 @workload("W11 chain of 10,000 tiny operations")
 def chain(variants):
-    def side(module):
+    def side(module, compiled=False):
         x = module.ones(8).requires_grad_(True)
         scale, shift = module.full((8,), 0.999), module.full((8,), 0.001)
 
-        def step():
-            x.grad = None
-            y = x
+        def forward(y):
             for _ in range(5000):
                 y = y * scale
                 y = y + shift
-            loss = y.sum()
+            return y.sum()
+
+        if compiled:
+            forward = tg.compile(forward)
+
+        def step():
+            x.grad = None
+            loss = forward(x)
             loss.backward()
             return loss.item()
 
         return step
 
-    return {"ours": side(tg), "eager": side(torch)}
+    return {"ours": side(tg), COMPILED: side(tg, compiled=True), "eager": side(torch)}
 
 
 @workload("W12 Adam on 50 tensors, 1 M numbers")

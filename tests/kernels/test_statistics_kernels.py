@@ -6,7 +6,18 @@ import pytest
 from tinygrad_course.kernels import statistics
 from viz.graph import stats
 
+
+def _among_others(x, table, number):
+    """As the second of three arrays in one call."""
+    flat = np.concatenate([np.full(3, np.nan, np.float32), x, np.ones(5, np.float32)])
+    rows = np.zeros((3, statistics.COLUMNS))
+    statistics.measure_many_32(flat, np.array([3, 3 + x.size, flat.size]), np.array([2, 1, 0]), rows)
+    table[number] = rows[1]
+    assert rows[0].tolist() == [1.0, 1.0, 5.0, 0.0, 0.0, 5.0] and rows[2, statistics.NOT_FINITE] == 3.0
+
+
 KERNELS = {
+    "32 many": (_among_others, np.float32),
     "32": (statistics.measure_32, np.float32),
     "32 parallel": (statistics.measure_32_parallel, np.float32),
     "64": (statistics.measure_64, np.float64),

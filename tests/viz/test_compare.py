@@ -87,7 +87,7 @@ def test_layout_of_a_pair(tallest):
     chain = [(i, i + 1, False) for i in range(20)]
     other = [(i, i + 1, False) for i in range(40)] + [(i, i + 2, True) for i in range(0, 39, 2)]
     keys = [list(range(21)), [i // 2 for i in range(41)]]
-    graphs = [([(60.0, 20.0)] * 21, chain, {}, ()), ([(50.0, 30.0)] * 41, other, {}, ())]
+    graphs = [([(60.0, 20.0)] * 21, chain, {}, (), 0.0), ([(50.0, 30.0)] * 41, other, {}, (), 0.0)]
     left, right = layout_pair(graphs, keys, tallest=tallest)
     assert left.columns == right.columns
     assert (left.columns > 1) == (tallest < 1e9)

@@ -87,15 +87,6 @@ def test_a_path_that_cannot_be(tmp_path, monkeypatch, path, error, words):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
-    path = tmp_path / "flow.html"
-    path.write_text("old")
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        viz.page.save(path, flow_of())
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["flow.html"]
-
-
 @pytest.mark.parametrize("count", [0, 3])
 def test_one_graph_or_two(count):
     with pytest.raises(ValueError, match=f"one graph or two side by side, got {count}"):

@@ -84,6 +84,19 @@ def measure_32(x, table, number):
 
 
 @kernel
+def measure_many_32(x, ends, numbers, table):
+    """Describe many small arrays that lie one behind the other in x, the k-th up to ends[k], in rows numbers[k]."""
+    first = 0
+    for k in range(len(ends)):
+        one, row = x[first : ends[k]], table[numbers[k]]
+        row[:] = 0.0
+        row[SIZE] = one.size
+        _measure(one, one.view(np.int32), _MASK_32, _INFINITY_32, 0, one.size, row)
+        _finish(one, _SMALL_32, _LARGE_32, row)
+        first = ends[k]
+
+
+@kernel
 def measure_64(x, table, number):
     """The same for float64."""
     row = table[number]

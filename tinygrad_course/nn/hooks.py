@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..engine import Function, TensorBase, thread
+from ..modes import outside
 from ..tensor import Tensor
 
 _next_id = itertools.count()
@@ -51,6 +52,7 @@ class Hooks:
 
 def call_with_hooks(module, inputs, keywords):
     """`module.forward(*inputs, **keywords)` with everything that is hooked on it."""
+    outside("it runs the hooks of a module")
     hooks, result, called = module._module_hooks, None, set()
     try:
         for hook, with_kwargs in list(hooks.forward_pre.values()):

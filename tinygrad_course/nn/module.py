@@ -12,6 +12,7 @@ __all__ = ["Module", "Parameter"]
 
 _structure_version = itertools.count(1)
 _version = 0  # changes whenever any module gains or loses a part
+_attributes_set = 0  # how often an attribute of any module was set
 
 
 class Module(Tree, State):
@@ -76,6 +77,8 @@ class Module(Tree, State):
     # ------------------------------------------------------------------------------ parts
 
     def __setattr__(self, name, value):
+        global _attributes_set
+        _attributes_set += 1
         parts = self.__dict__.get("_parameters")
         if parts is None:
             if isinstance(value, TensorBase | Module):
@@ -277,6 +280,11 @@ def indented(text):
     """All lines but the first two places to the right; blank ones stay empty."""
     first, *others = text.split("\n")
     return "\n".join([first, *["  " + line if line.strip() else "" for line in others]])
+
+
+def version():
+    """Another one after any module has gained or lost a part, has changed its mode, or got an attribute set."""
+    return _version, _attributes_set
 
 
 def _parts_changed():

@@ -22,6 +22,7 @@ class ReLU(Function):
     """y = max(x, 0);  ∂y/∂x = 0 where y ≤ 0, else 1 (0 at the kink)."""
 
     __slots__ = ()
+    replayable = True
     name = "relu"
 
     def forward(self, x):
@@ -41,6 +42,7 @@ class Tanh(Function):
     """y = tanh x;  ∂y/∂x = 1 - y²."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         y = kernels.tanh(contiguous(x))
@@ -60,6 +62,7 @@ class Sigmoid(Function):
     """y = 1 / (1 + e^-x);  ∂y/∂x = y (1 - y)."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         y = kernels.sigmoid(contiguous(x))
@@ -79,6 +82,7 @@ class Softmax(Function):
     """y_i = e^x_i / Σ_j e^x_j along an axis;  ∂L/∂x = y (dy - Σ dy y)."""
 
     __slots__ = ("axis",)
+    replayable = True
 
     def __init__(self, axis):
         self.axis = axis
@@ -101,6 +105,7 @@ class LogSoftmax(Function):
     """y_i = x_i - ln Σ_j e^x_j along an axis;  ∂L/∂x = dy - e^y Σ dy."""
 
     __slots__ = ("axis",)
+    replayable = True
 
     def __init__(self, axis):
         self.axis = axis

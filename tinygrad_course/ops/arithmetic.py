@@ -23,6 +23,7 @@ class Add(Function):
     """z = x + y;  ∂z/∂x = 1, ∂z/∂y = 1: addition hands the gradient on to both."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, y):
@@ -36,6 +37,7 @@ class Sub(Function):
     """z = x - y;  ∂z/∂x = 1, ∂z/∂y = -1."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, y):
@@ -49,6 +51,7 @@ class Mul(Function):
     """z = x y;  ∂z/∂x = y, ∂z/∂y = x: multiplication swaps its inputs."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, y):
@@ -64,6 +67,7 @@ class Pow(Function):
     """z = x^y;  ∂z/∂x = y x^(y-1), which is 0 where y = 0;  ∂z/∂y = x^y ln x, which is 0 where x = 0 and y ≥ 0."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, y):
@@ -85,6 +89,7 @@ class Neg(Function):
     """z = -x;  ∂z/∂x = -1."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         return -x
@@ -97,6 +102,7 @@ class Exp(Function):
     """z = e^x;  ∂z/∂x = z."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         z = np.exp(x)
@@ -112,6 +118,7 @@ class Log(Function):
     """z = ln x;  ∂z/∂x = 1/x."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         self.saved = (x,)
@@ -126,6 +133,7 @@ class Sqrt(Function):
     """z = √x;  ∂z/∂x = 1/(2z)."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         z = np.sqrt(x)
@@ -141,6 +149,7 @@ class Abs(Function):
     """z = |x|;  ∂z/∂x = sign(x), 0 at 0."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         self.saved = (x,)

@@ -23,6 +23,7 @@ WEIGHT = {1: "length", 2: "height, width"}
 
 class _Convolution(Function):
     __slots__ = ("how", "shapes_of")
+    replayable = True
 
     def __init__(self, *how):
         self.how = how  # stride, padding as ((top, bottom), (left, right)), dilation, groups

@@ -25,6 +25,7 @@ class Cast(Function):
     """z = x in another dtype;  ∂L/∂x = ∂L/∂z in the dtype of x."""
 
     __slots__ = ("dtype", "source")
+    replayable = True
 
     def __init__(self, dtype):
         self.dtype = dtype

@@ -18,6 +18,7 @@ class Div(Function):
     """z = x / y;  ∂z/∂x = 1/y, ∂z/∂y = -x/y²."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, y):

@@ -30,6 +30,7 @@ class OfInput(Function):
     """z = function(x);  ∂z/∂x = slope(x)."""
 
     __slots__ = ()
+    replayable = True
     function = None  # NumPy's
     slope = None
 
@@ -46,6 +47,7 @@ class OfOutput(Function):
     """z = function(x);  ∂z/∂x = slope(z)."""
 
     __slots__ = ()
+    replayable = True
     function = None
     slope = None
 

@@ -25,6 +25,10 @@ class GetItem(Function):
     def __init__(self, index):
         self.index = index
 
+    @property
+    def replayable(self):
+        return not any(isinstance(i, np.ndarray) for i in self.index)
+
     def forward(self, x):
         self.input_shape = x.shape
         if self.needs[0]:  # an index array may be changed in place before backward reads it

@@ -20,6 +20,7 @@ class Concatenate(Function):
     """z = the inputs one after the other along `axis`;  each gets its own piece of ∂L/∂z."""
 
     __slots__ = ("axis", "ends")
+    replayable = True
     name = "cat"
 
     def __init__(self, axis):

@@ -21,6 +21,7 @@ class GroupNorm(Function):
     """
 
     __slots__ = ("bias_shape", "eps", "groups", "mean", "variance")
+    replayable = True
 
     def __init__(self, groups, eps):
         self.groups, self.eps = groups, eps  # groups: x as (samples, groups, channels of each, places)
@@ -83,6 +84,7 @@ class RMSNorm(Function):
     """y = x / r, r = √(mean(x²) + ε) over some axes;  ∂L/∂x = (dy - y mean(dy y)) / r."""
 
     __slots__ = ("axes", "eps")
+    replayable = True
     name = "rms_norm"
 
     def __init__(self, axes, eps):

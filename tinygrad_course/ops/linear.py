@@ -20,6 +20,7 @@ class MatMul(Function):
     """Z = X Y;  ∂L/∂X = dZ Yᵀ, ∂L/∂Y = Xᵀ dZ. Leading dimensions are batches, and broadcast."""
 
     __slots__ = ("x_shape", "y_shape")
+    replayable = True
     name = "matmul"
 
     def forward(self, x, y):
@@ -45,6 +46,7 @@ class Linear(Function):
     """Y = X Wᵀ + b;  ∂L/∂X = dY W, ∂L/∂W = dYᵀ X, ∂L/∂b = Σ dY over the rows."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x, weight, bias):
         self.saved = (x if self.needs[1] else None, weight if self.needs[0] else None)

@@ -54,6 +54,7 @@ class MSELoss(Loss):
     """ℓ = (x - y)²;  ∂ℓ/∂x = 2 (x - y) = -∂ℓ/∂y."""
 
     __slots__ = ()
+    replayable = True
 
     def losses(self, x, y):
         difference = x - y
@@ -68,6 +69,7 @@ class L1Loss(Loss):
     """ℓ = |x - y|;  ∂ℓ/∂x = sign(x - y) = -∂ℓ/∂y, 0 where x = y."""
 
     __slots__ = ()
+    replayable = True
 
     def losses(self, x, y):
         return np.abs(x - y)
@@ -81,6 +83,7 @@ class SmoothL1Loss(Loss):
     """ℓ = d²/2β where |d| < β, else |d| - β/2, with d = x - y;  ∂ℓ/∂x = d/β, else sign d."""
 
     __slots__ = ("beta",)
+    replayable = True
 
     def __init__(self, reduction, beta):
         self.reduction, self.beta = reduction, beta
@@ -99,6 +102,7 @@ class HuberLoss(Loss):
     """ℓ = d²/2 where |d| ≤ δ, else δ (|d| - δ/2), with d = x - y;  ∂ℓ/∂x = d, else δ sign d."""
 
     __slots__ = ("delta",)
+    replayable = True
 
     def __init__(self, reduction, delta):
         self.reduction, self.delta = reduction, delta

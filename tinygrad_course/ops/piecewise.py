@@ -24,6 +24,7 @@ class Hardtanh(Function):
     """y = min(max(x, a), b);  ∂y/∂x = 1 where a < x < b, else 0 (0 at both kinks)."""
 
     __slots__ = ("high", "low")
+    replayable = True
 
     def __init__(self, low, high):
         self.low, self.high = low, high
@@ -52,6 +53,7 @@ class LeakyReLU(Function):
     """y = x where x > 0, else a x;  ∂y/∂x = 1 where x > 0, else a."""
 
     __slots__ = ("slope",)
+    replayable = True
     name = "leaky_relu"
 
     def __init__(self, slope):
@@ -92,6 +94,7 @@ class PReLU(Function):
     """y = x where x > 0, else a x;  ∂L/∂x = dy where x > 0, else a dy;  ∂L/∂a = Σ x dy over x ≤ 0."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
     name = "prelu"
 

@@ -43,6 +43,7 @@ class MaxPool2d(Function):
     """y = max over each window;  the gradient goes to the place that won (the first one, if several tie)."""
 
     __slots__ = ("input_shape", "keep", "windows", "winner")
+    replayable = True
     name = "max_pool2d"
 
     def __init__(self, keep, *windows):
@@ -71,6 +72,7 @@ class AvgPool2d(Function):
     """y = mean over each window;  every place of a window gets 1/size of its gradient."""
 
     __slots__ = ("input_shape", "output_size", "window")
+    replayable = True
     name = "avg_pool2d"
 
     def __init__(self, kernel_size, stride, padding, output_size, count_include_pad, divisor_override):

@@ -37,6 +37,7 @@ class Sum(Function):
     """z = Σ x over some axes;  ∂z/∂x = 1: every summand gets the gradient of its sum."""
 
     __slots__ = ("axes", "input_shape", "keepdim")
+    replayable = True
 
     def __init__(self, axes, keepdim):
         self.axes, self.keepdim = axes, keepdim
@@ -55,6 +56,7 @@ class Mean(Function):
     """z = (1/n) Σ x over some axes;  ∂z/∂x = 1/n."""
 
     __slots__ = ("axes", "input_shape", "keepdim")
+    replayable = True
 
     def __init__(self, axes, keepdim):
         self.axes, self.keepdim = axes, keepdim

@@ -38,6 +38,7 @@ class Maximum(Function):
     """z = max(x, y);  the larger one gets the gradient, equal ones get half of it each."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, y):
@@ -54,6 +55,7 @@ class Minimum(Function):
     """z = min(x, y);  the smaller one gets the gradient, equal ones get half of it each."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, y):
@@ -70,6 +72,7 @@ class Clamp(Function):
     """z = min(max(x, low), high);  x takes the gradient where low ≤ x ≤ high, else the bound that stopped it."""
 
     __slots__ = ()
+    replayable = True
     broadcasts = True
 
     def forward(self, x, low, high):

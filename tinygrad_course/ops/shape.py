@@ -19,6 +19,7 @@ class Clone(Function):
     """z = a copy of x;  ∂z/∂x = 1."""
 
     __slots__ = ()
+    replayable = True
 
     def forward(self, x):
         return x.copy()
@@ -31,6 +32,7 @@ class Reshape(Function):
     """z = x in another shape;  ∂L/∂x = ∂L/∂z in the shape of x."""
 
     __slots__ = ("input_shape", "new_shape")
+    replayable = True
     is_view = True
 
     def __init__(self, new_shape):
@@ -48,6 +50,7 @@ class Permute(Function):
     """z = x with its axes in another order;  ∂L/∂x = ∂L/∂z with the order undone."""
 
     __slots__ = ("axes",)
+    replayable = True
     is_view = True
 
     def __init__(self, axes):
@@ -66,6 +69,7 @@ class Expand(Function):
     """z = x repeated along axes of size 1, without a copy;  ∂L/∂x = ∂L/∂z summed over the repeats."""
 
     __slots__ = ("new_shape",)
+    replayable = True
     broadcasts = True
     is_view = True
 

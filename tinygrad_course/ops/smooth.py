@@ -37,6 +37,7 @@ class Smooth(Function):
     """An activation with kernels of its own. On the tape,  ∂y/∂x = slope(x), the same formula for tensors."""
 
     __slots__ = ()
+    replayable = True
 
     def backward_on_tape(self, dy):
         (x,) = self.saved_tensors()

@@ -2,6 +2,8 @@
 
 from . import labels, theme
 
+_SPACE = "&#160;"  # before and behind a text: its font is seldom the one that Graphviz measures
+
 
 def to_dot(flow):
     """DOT text of a `GradientFlow`, with tooltips and a legend that holds the colour bar."""
@@ -22,11 +24,12 @@ def to_dot(flow):
             folds.setdefault(node.fold, []).append(node)
     for number, nodes in folds.items():
         lines.append(
-            f"  subgraph cluster_{number} {{ graph [label={_quote(labels.fold(nodes))}, labeljust=l, labelloc=t,"
-            f' style="rounded,dashed", color="{theme.BORDER}", fontsize=13, margin=10]; '
+            f"  subgraph cluster_{number} {{ graph [label={_quote(labels.fold(nodes))}, labeljust=r, labelloc=t,"
+            f' style="rounded,dashed", color="{theme.BORDER}", fontsize=10, margin=10]; '
             + "; ".join(node.id for node in nodes) + " }"
         )  # fmt: skip
-    lines += [f"  {_edge(edge, flow)}" for edge in flow.edges]
+    rank = ranks(flow)
+    lines += [f"  {_edge(edge, flow, rank[edge.target] - rank[edge.source])}" for edge in flow.edges]
     return "\n".join([*lines, "}", ""])
 
 
@@ -53,12 +56,12 @@ def _node(node, flow):
     value = labels.value(node, flow.scale, flow.has_gradients)
     compact = labels.is_compact(flow)
     rows = [_row(f"<B>{escape(labels.title(node))}</B>", value and f"<B>{escape(value)}</B>", ink, 11)]
-    rows += [_row(escape(line), "", ink, 9) for line in labels.details(node, compact)]
+    rows += [_row(escape(line), "", ink, 9) for line in labels.narrow(labels.details(node, compact))]
     cells = labels.strip(node, compact) if flow.has_gradients else []
     if cells:
-        rows.append(f'<TR><TD COLSPAN="2" ALIGN="LEFT">{_strip(cells, flow)}</TD></TR>')
+        rows.append(f'<TR><TD COLSPAN="2" ALIGN="LEFT" CELLPADDING="6">{_strip(cells, flow)}</TD></TR>')
     table = (
-        f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"'
+        f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"'
         f' BGCOLOR="{fill}" COLOR="{border}"{style}>'
         + "".join(rows) + "</TABLE>"
     )  # fmt: skip
@@ -68,10 +71,10 @@ def _node(node, flow):
 def _row(left, right, ink, size):
     font = f'<FONT COLOR="{ink}" POINT-SIZE="{size}">'
     if not right:
-        return f'<TR><TD COLSPAN="2" ALIGN="LEFT">{font}{left}</FONT></TD></TR>'
+        return f'<TR><TD COLSPAN="2" ALIGN="LEFT">{font}{_SPACE}{left}{_SPACE}</FONT></TD></TR>'
     return (
-        f'<TR><TD ALIGN="LEFT">{font}{left}</FONT></TD>'
-        f'<TD ALIGN="RIGHT">{font}&#160;&#160;{right}</FONT></TD></TR>'
+        f'<TR><TD ALIGN="LEFT">{font}{_SPACE}{left}</FONT></TD>'
+        f'<TD ALIGN="RIGHT">{font}{_SPACE}{_SPACE}{right}{_SPACE}</FONT></TD></TR>'
     )  # fmt: skip
 
 
@@ -85,17 +88,20 @@ def _strip(cells, flow):
     )
 
 
-def _edge(edge, flow):
+def ranks(flow):
+    """The longest path to each node."""
+    rank = {node.id: 0 for node in flow.nodes}
+    for edge in flow.edges:  # grouped by target, and the nodes are in topological order
+        rank[edge.target] = max(rank[edge.target], rank[edge.source] + 1)
+    return rank
+
+
+def _edge(edge, flow, span):
     attributes = [f"tooltip={_quote(labels.edge_tooltip(edge, flow))}"]
     share = labels.share(edge)
     if edge.is_skip:
-        attributes += [
-            f'color="{theme.HIGHWAY}"',
-            f'fontcolor="{theme.HIGHWAY}"',
-            "tailport=e",
-            "headport=e",
-            "weight=1",
-        ]
+        attributes += [f'color="{theme.HIGHWAY}"', f'fontcolor="{theme.HIGHWAY}"', "weight=1"]
+        attributes += ["tailport=e", "headport=e"] * (span > 1)  # along a branch it goes down, as any edge
     else:
         attributes.append("weight=20")
     if share:
@@ -118,7 +124,7 @@ def _legend(flow):
     for key, text in rows:
         sample = {
             "width": "▂▄▆", "skip": f'<FONT COLOR="{theme.HIGHWAY}"><B>━━</B></FONT>', "strip": "▤", "zero": "0",
-            "none": "∅", "bad": f'<FONT COLOR="{theme.ALARM}">⚠</FONT>', "clipped": "",
+            "none": "∅", "dashed": "╌╌", "dotted": "┈┈", "bad": f'<FONT COLOR="{theme.ALARM}">⚠</FONT>', "clipped": "",
         }[key]  # fmt: skip
         parts.append(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10">{sample} {escape(text)}</FONT></TD></TR>')
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{"".join(parts)}</TABLE>'

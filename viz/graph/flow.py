@@ -8,6 +8,7 @@ from tinygrad_course import engine
 
 from . import levels, model, theme, values, view
 from .recorder import Recording
+from .source import loss_from
 
 _SMALL = 20  # nodes up to which a notebook shows a picture, and beyond it the page
 
@@ -182,17 +183,7 @@ def compare_scale(*flows):
 def _record_now(source, model, names):
     """Run a backward pass under a recorder without touching any `.grad`."""
     with Recording(model, names) as recording:
-        loss = source if isinstance(source, engine.TensorBase) else source() if callable(source) else source
-        if not isinstance(loss, engine.TensorBase):
-            raise TypeError(
-                f"gradient_flow draws a recording, a loss, or a function that returns a loss, not {type(loss).__name__}"
-            )
-        if loss._data.size != 1:
-            raise RuntimeError(f"a loss is one number; this tensor has shape {loss._data.shape}: sum it, or record")
-        if loss.node is None:
-            raise RuntimeError(
-                "this loss has no graph: nothing it was made from requires a gradient, or it was made inside no_grad"
-            )
+        loss = loss_from(source, "gradient_flow", "a recording, a loss, or a function that returns a loss")
         _backward_aside(loss)
     return recording
 

@@ -1,15 +1,19 @@
 """The words on a node, an edge and in the legend: the same for every renderer."""
 
+import re
+
 from . import theme
 
 MIDDLE = "like the reference"
-_COMPACT_FROM = 30  # nodes from which each gets one line of detail
+_COMPACT_FROM = 20  # nodes from which each gets one line of detail
+_LONG = 34  # characters from which a line of detail is divided
 _LONGEST_NAME, _LONGEST_DETAIL, _LONGEST_STRIP = 34, 60, 40
 
 
 def plain(text):
     """One line without control characters: a name may hold anything."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
+    text = str(text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def shorten(text, longest):
@@ -52,7 +56,19 @@ def value(node, scale, has_gradients=True):
 
 def title(node):
     name = f"⊕ {node.name}" if node.is_merge and "⊕" not in node.name else node.name
-    return shorten(name, _LONGEST_NAME)
+    return shorten(_range(name) if node.repeats > 1 else name, _LONGEST_NAME)
+
+
+def _range(name):
+    """`blocks.0 … 17 ⊕` for `blocks.0 ⊕ … blocks.17 ⊕`: what both ends have in common is said once."""
+    steps = re.fullmatch(r"(.+) \((\d+)\) … \1 \((\d+)\)", name)
+    if steps:
+        return f"{steps[1]} ({steps[2]} … {steps[3]})"
+    first, dots, last = name.partition(" … ")
+    start = first[: first.rfind(".") + 1]
+    if not dots or not start or not last.startswith(start):
+        return name
+    return f"{first.removesuffix(' ⊕')} … {last[len(start) :]}"
 
 
 def is_compact(flow):
@@ -96,6 +112,16 @@ def details(node, compact=False):
     if node.is_first_bad:
         lines.append("⚠ backward: the first gradient with NaN or Inf")
     return [shorten(line, _LONGEST_DETAIL) for line in lines if line]
+
+
+def narrow(lines):
+    """Lines of detail, each in two where it is long: operations, then shape and parameters."""
+    parts = []
+    for line in lines:
+        first, *rest = line.split("  ")
+        more = " · ".join(rest)
+        parts += [first, more] if rest and len(line) > _LONG else [f"{first}  {more}" if rest else first]
+    return parts
 
 
 def scalar(node):
@@ -183,6 +209,10 @@ def legend(flow):
     rows = [("width", "edge width: the gradient that returns along it; %: its share where several meet")]
     if any(edge.is_skip for edge in flow.edges):
         rows.append(("skip", "highway: skips the branch beside it, ⊕ where they merge"))
+    if any(edge.rms is None for edge in flow.edges):
+        rows.append(("dashed", "dashed: no gradient returns, as to data"))
+    if any(edge.rms == 0.0 for edge in flow.edges):
+        rows.append(("dotted", "dotted: what returns is exactly 0"))
     marks = {node.mark for node in flow.nodes} | {mark for node in flow.nodes for _, mark in node.strip}
     if any(strip(node, is_compact(flow)) for node in flow.nodes):
         rows.append(("strip", "strip: the gradients inside, from the input side to the loss side"))

@@ -5,6 +5,7 @@ Everything is iterative and about linear in the size of the graph. Lengths are p
 
 import difflib
 import itertools
+import math
 from dataclasses import dataclass
 
 from .routes import TALLEST, Page, Ranked, columns
@@ -26,37 +27,77 @@ class Layout:
     lefts: tuple = ()  # where each column begins, its lanes included
 
 
-def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=TALLEST, together=()):
+def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=TALLEST, together=(), label=0.0):
     """Place nodes of `sizes` [(width, height)], numbered in topological order, and route `edges`.
 
     edges: [(source, target, is_skip)]. wrap: break a graph taller than `tallest` points into columns, for a picture
     about `aspect` times as wide as high. room: {node: (above, below)}, points to keep free over and under it.
-    gap: points between ranks. together: lists of nodes that no break into columns may part.
+    gap: points between ranks. together: lists of nodes that no break into columns may part. label: width of the
+    numbers that stand beside lanes, 0 without any.
     """
     if not sizes:
         return Layout(0.0, 0.0, [], [])
-    graph = _ranked(sizes, edges, room or {}, gap)
-    free = [(rank,) for rank in range(len(graph.tops)) if rank not in _unbroken(graph, together)]
-    return _placed(Page(graph, columns([graph], free, aspect, tallest)[0] if wrap else [0]))
+    graph = _ranked(sizes, edges, room or {}, gap, label)
+    return _placed(Page(graph, columns([graph], _free(graph, together), aspect, tallest)[0] if wrap else [0]))
 
 
-def layout_pair(graphs, keys, *, aspect=1.3, gap=GAP, tallest=TALLEST):
+def layout_in(window, sizes, edges, *, factors, tallest, room=None, gap=GAP, together=(), label=0.0,
+              enough=1.0):  # fmt: skip
+    """The layout that shows a graph largest in a window (width, height): of those wrapped for `factors` of its shape.
+
+    More than `enough` is not better: then the first layout of this size is taken.
+    """
+    if not sizes:
+        return Layout(0.0, 0.0, [], [])
+    graph = _ranked(sizes, edges, room or {}, gap, label)
+    free = _free(graph, together)
+    tried = [columns([graph], free, window[0] / window[1] * factor, tallest)[0] for factor in factors]
+    return _largest(([_placed(Page(graph, starts))] for starts in _distinct(tried)), window, enough)[0]
+
+
+def layout_pair(graphs, keys, *, window=(1.3, 1.0), factors=(1.0,), tallest=TALLEST, gap=GAP):
     """Two graphs, rank-aligned: nodes of one key stand at one height and in one column. Returns two `Layout`s.
 
-    graphs: two of (sizes, edges, room, together), as for `layout`; keys: for each graph a key for each node.
+    graphs: two of (sizes, edges, room, together, label), as for `layout`; keys: for each graph a key for each node.
+    window: the room (width, height) of each; of the layouts for `factors` of its shape that which shows both largest.
     """
-    both = [_ranked(sizes, edges, room, gap) for sizes, edges, room, _ in graphs]
+    both = [_ranked(sizes, edges, room, gap, label) for sizes, edges, room, _, label in graphs]
     aligned = _aligned(both, keys)
     for ranks in aligned:
         height = max(graph.tops[rank] for graph, rank in zip(both, ranks, strict=True))
         for graph, rank in zip(both, ranks, strict=True):
             down = height - graph.tops[rank]
             graph.tops[rank:] = [top + down for top in graph.tops[rank:]]
-    unbroken = [_unbroken(graph, together) for graph, (*_, together) in zip(both, graphs, strict=True)]
+    unbroken = [_unbroken(graph, together) for graph, (*_, together, _) in zip(both, graphs, strict=True)]
     free = [ranks for ranks in aligned if not any(rank in no for rank, no in zip(ranks, unbroken, strict=True))]
-    starts = columns(both, free, aspect, tallest)
-    head = max(Page(graph, own).head for graph, own in zip(both, starts, strict=True))
-    return [_placed(Page(graph, own, head)) for graph, own in zip(both, starts, strict=True)]
+    tried = [columns(both, free, window[0] / window[1] * factor, tallest) for factor in factors]
+
+    def pages():
+        for starts in _distinct(tried):
+            head = max(Page(graph, own).head for graph, own in zip(both, starts, strict=True))
+            yield [_placed(Page(graph, own, head)) for graph, own in zip(both, starts, strict=True)]
+
+    return _largest(pages(), window, math.inf)
+
+
+def _distinct(tried):
+    return [one for i, one in enumerate(tried) if one not in tried[:i]]
+
+
+def _largest(tried, window, enough):
+    """Of lists of layouts that which shows all of its layouts largest, up to `enough`."""
+    best, most = None, 0.0
+    for placed in tried:
+        fit = min(min(window[0] / max(1.0, one.width), window[1] / max(1.0, one.height)) for one in placed)
+        if best is None or min(fit, enough) > most * 1.02:
+            best, most = placed, min(fit, enough)
+    return best
+
+
+def _free(graph, together):
+    """The ranks above which there may be a break into columns."""
+    unbroken = _unbroken(graph, together)
+    return [(rank,) for rank in range(len(graph.tops)) if rank not in unbroken]
 
 
 def _aligned(both, keys):
@@ -79,7 +120,7 @@ def _aligned(both, keys):
     return aligned
 
 
-def _ranked(sizes, edges, room, gap):
+def _ranked(sizes, edges, room, gap, label):
     """The graph with ranks and x, not yet broken into columns."""
     ranks = _ranks(len(sizes), edges)
     chains, extra = _bends(len(sizes), edges, ranks)
@@ -88,8 +129,9 @@ def _ranked(sizes, edges, room, gap):
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
     rows = _ordered_rows(all_ranks, links)
     x = _horizontal(rows, widths, links)
-    below = [max((room[node][1] for node in row if node in room), default=0.0) for row in rows]
-    return Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, *_vertical(rows, sizes, room, gap), below)
+    kept = [tuple(max((room[node][i] for node in row if node in room), default=0.0) for i in (0, 1)) for row in rows]
+    vertical = _vertical(rows, sizes, kept, gap)
+    return Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, *vertical, kept, label)
 
 
 def _placed(page):
@@ -200,12 +242,11 @@ def _spread(row, wanted, widths, x):
             position += 1
 
 
-def _vertical(rows, sizes, room, gap):
+def _vertical(rows, sizes, kept, gap):
     tops, heights, y = [], [], 0.0
-    for row in rows:
-        y += max((room[node][0] for node in row if node in room), default=0.0)
+    for row, (above, below) in zip(rows, kept, strict=True):
         height = max((sizes[node][1] for node in row if node < len(sizes)), default=0.0)
-        tops.append(y)
+        tops.append(y + above)
         heights.append(height)
-        y += height + gap + max((room[node][1] for node in row if node in room), default=0.0)
+        y += above + height + gap + below
     return tops, heights

@@ -5,6 +5,7 @@ way, the picture stays without cycles. A group never hides a highway: it ends be
 arrives, and after one from which a skip leaves.
 """
 
+import itertools
 from dataclasses import dataclass
 
 LIMIT = 64  # nodes that are shown at once by default
@@ -46,7 +47,11 @@ def _groups(vertices, skips, level):
         return modules
     scopes = block_scopes(vertices, operations)
     if scopes:
-        return _runs(vertices, operations, scopes, cuts, "block")
+        groups, on_skip = _runs(vertices, operations, scopes, cuts, "block"), _on_skip(vertices, skips)
+        for group in groups:
+            if on_skip.issuperset(group.vertices):  # beside its block, and of another name
+                group.name = _common_scope([vertices[index].node.scope for index in group.vertices]) or group.name
+        return groups
     return _blocks_by_repetition(vertices, skips, modules)
 
 
@@ -68,20 +73,31 @@ def _runs(vertices, operations, keys, cuts, kind):
 
 def _cuts(vertices, skips):
     """Operations before which a group must end."""
-    cuts, on_skip = set(), set()
+    cuts, on_skip = set(), _on_skip(vertices, skips)
     for index, slot in skips:
         source = next(s for i, s, _ in vertices[index].operands if i == slot)
-        cuts.add(source + 1)
+        if source not in on_skip:
+            cuts.add(source + 1)
         if vertices[index].node.is_merge:
             cuts.add(index)
-        else:
-            on_skip.add(index)
-    for index in on_skip:  # a convolution on the highway itself
+    for index in on_skip:
         if index - 1 not in on_skip:
             cuts.add(index)
         if index + 1 not in on_skip:
             cuts.add(index + 1)
     return cuts
+
+
+def _on_skip(vertices, skips):
+    """Operations on a highway itself, as the convolution around a block that changes the shape."""
+    return {index for index, _ in skips if not vertices[index].node.is_merge}
+
+
+def _common_scope(scopes):
+    """The module that holds all of these: `blocks.3.shortcut`."""
+    parts = [scope.split(".") for scope in scopes]
+    same = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
+    return ".".join(level[0] for level in same)
 
 
 def _leaf_scopes(vertices, operations):
@@ -149,16 +165,17 @@ def _blocks_by_repetition(vertices, skips, modules):
         if period == 1:
             continue
         turn = next((i for i in range(period) if _has_weights(vertices, modules[start + i])), 0)
+        while turn and _is_data(vertices, modules[start + turn - 1]):  # and with the data that it reads
+            turn -= 1
         start += turn
         end = start + period
         while end < len(signatures) and signatures[end] == signatures[end - period]:
             end += 1
         count = (end - start) // period
         blocks += modules[done:start]
-        for first in range(start, start + period * count, period):
-            instance = modules[first : first + period]
+        instances = [modules[first : first + period] for first in range(start, start + period * count, period)]
+        for name, instance in zip(_names(vertices, instances), instances, strict=True):
             indices = [index for group in instance for index in group.vertices]
-            name = f"{instance[0].name} … {instance[-1].name}"
             parts = _runs(vertices, indices, dict.fromkeys(indices, name), cuts, "block")
             for part in parts:
                 if len(part.vertices) == 1:
@@ -166,6 +183,21 @@ def _blocks_by_repetition(vertices, skips, modules):
             blocks += parts
         done = start + period * count
     return blocks + modules[done:]
+
+
+def _names(vertices, instances):
+    """The name of each repeat of a block; repeats of one name, as the steps of a recurrent net, are numbered."""
+    names = []
+    for instance in instances:
+        first = next((group for group in instance if not _is_data(vertices, group)), instance[0])
+        names.append(f"{first.name} … {instance[-1].name}")
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+
+
+def _is_data(vertices, group):
+    return not any(vertices[index].node.wants_gradient for index in group.vertices)
 
 
 def _has_weights(vertices, group):

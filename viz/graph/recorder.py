@@ -11,12 +11,14 @@ from tinygrad_course import engine
 
 from ..files import check_folder, write_atomically
 from . import steps
-from .stats import Details, dead_share, histogram, saturated_share
+from .source import check_model, check_names, check_optimizer
+from .stats import Details, histogram, look_closer
 from .steps import Layer, Step
 from .trace import LeafRecord, Trace
 
 __all__ = ["Layer", "Recording", "Step", "record"]
 
+_NOTHING = None, -1  # what has arrived where nothing has, or several contributions
 _SWEEP_FROM = 20_000  # operations without a backward pass (an evaluation loop) after which dead ones are forgotten
 
 
@@ -27,10 +29,14 @@ class Recording(engine.Observer):
     steps: one `Step` for each backward pass, small numbers only.
     """
 
-    def __init__(self, model=None, names=None, every=1, details=False):
+    def __init__(self, model=None, names=None, every=1, details=False, optimizer=None):
         if every < 1 or int(every) != every:
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
+        check_model(model)
+        check_names(names)
+        check_optimizer(optimizer)
         self.steps = []
+        self._optimizer, self._rates = optimizer, []  # learning rate of each parameter group in the last step
         self._model, self._given, self._every, self._details = model, dict(names or {}), int(every), bool(details)
         self._names, self._parameters = {}, set()
         self._trace, self._finished = Trace(), None  # being recorded; the last one with a backward pass
@@ -38,9 +44,10 @@ class Recording(engine.Observer):
         self._idle = False  # this step is one that is not recorded
         self._passes, self._loss = 0, None
         self._visited = []  # orders of the operations that backward has reached, the youngest first
-        self._arrived = {}  # order -> (the one contribution that is on its way there, its row); (None, -1): several
+        self._arrived = {}  # order -> (the one contribution that is on its way there, its row)
         self._sums = {}  # index of a leaf with several uses -> what has arrived there
-        self._known_leaves = {}  # id(tensor) -> LeafRecord of a leaf that wants a gradient: the same in every step
+        self._known_parameters = [], {}  # as a trace begins with them, and whether there are others by now
+        self._new_parameters = False
         self._saved_by = None  # (names of the operations, bytes each saves), from the first step
         self._kept = set()  # ids of the arrays that operations of this graph keep
         self._structure = None, None  # signature, Structure of the last step
@@ -56,10 +63,12 @@ class Recording(engine.Observer):
 
     def __exit__(self, *exception):
         self._stack.close()
+        self._settle_rates()
         self._model, self._given, self._sums, self._arrived = None, {}, {}, {}  # let go of every tensor
+        self._optimizer, self._known_parameters = None, ([], {})
 
     def _learn_names(self):
-        self._names, self._known_leaves = {}, {}
+        self._names, self._new_parameters = {}, True
         for name, tensor in self._given.items():
             if isinstance(tensor, engine.TensorBase):
                 self._names.setdefault(id(tensor), name)
@@ -74,19 +83,19 @@ class Recording(engine.Observer):
         if self._idle:
             return
         trace = self._trace_for(node) if self._done else self._trace
-        sources = []
-        for edge, tensor in zip(node.edges, inputs, strict=True):
-            if tensor is None:
-                sources.append(None)
-            elif edge is not None and edge is tensor.node:
-                if edge.order not in trace.records:
+        records, sources = trace.records, []
+        for edge, tensor in zip(node.edges, inputs):
+            if edge is None:
+                sources.append(None if tensor is None else self._without_gradient(trace, tensor))
+            elif edge.order:  # an operation
+                if edge.order not in records:
                     self._adopt(trace, edge)
                 sources.append(edge.order)
             else:
-                sources.append(self._leaf_or_constant(trace, edge, tensor))
+                sources.append(-1 - self._leaf(trace, edge))
         data, order, on_tape = output._data, node.order, output.node is node
         alive = weakref.ref(node if on_tape else output)
-        trace.records[order] = (
+        records[order] = (
             order, node.name, node.scope, data.shape, data.dtype, sources, on_tape, trace.table.add(data), alive
         )  # fmt: skip
         if not on_tape:
@@ -94,8 +103,8 @@ class Recording(engine.Observer):
         if self._saved_by is None:
             trace.saved_bytes[order] = self._bytes_saved(node, inputs)
         if self._details:
-            trace.details[order] = _look_closer(node.name, data)
-        if len(trace.records) > self._sweep_at:
+            trace.details[order] = look_closer(node.name, data)
+        if len(records) > self._sweep_at:
             trace.sweep()
             self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))
 
@@ -116,12 +125,12 @@ class Recording(engine.Observer):
         record = trace.records.get(order)
         if record is None or self._idle:
             return
-        add, arrived = trace.table.add, self._arrived
-        one, row = arrived.pop(order, (None, -1))
+        add, arrived = trace.table.add_later, self._arrived
+        one, row = arrived.pop(order, _NOTHING)
         if one is not gradient:
             row = add(gradient)
         sent = []
-        for source, contribution in zip(record[5], contributions, strict=True):
+        for source, contribution in zip(record[5], contributions):
             if contribution is None:
                 sent.append(-1)
                 continue
@@ -130,13 +139,15 @@ class Recording(engine.Observer):
             if source is None:
                 continue
             if source > 0:  # what arrives there alone has been measured here
-                arrived[source] = (None, -1) if source in arrived else (contribution, number)
+                arrived[source] = _NOTHING if source in arrived else (contribution, number)
             elif trace.leaf_uses[-1 - source] == 1:
                 trace.leaf_gradients[-1 - source] = number
             else:
                 self._add_up(-1 - source, contribution)
         trace.passed[order] = row, sent
         self._visited.append(order)
+        if node.hooks is not None:
+            trace.hooked.add(order)
         if self._details:
             trace.details[order] = trace.details.get(order, Details())._replace(gradient=histogram(gradient))
 
@@ -144,9 +155,12 @@ class Recording(engine.Observer):
         trace = self._trace
         for index, total in self._sums.items():
             trace.leaf_gradients[index] = trace.table.add(total)
+        trace.table.settle()
         if self._visited:
             self._finished, self._done = trace, True
             self.steps.append(self._step(trace, self._visited[::-1]))
+            if self._optimizer is not None:
+                self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
             if self._saved_by is None:
                 names = tuple([record[1] for record in trace.records.values()])
                 self._saved_by, self._kept = (names, list(map(trace.saved_bytes.get, trace.records))), set()
@@ -160,26 +174,23 @@ class Recording(engine.Observer):
         """The trace this operation belongs to: after a backward pass, one that reads no older node is a new graph."""
         old = self._trace.records
         if not any(isinstance(edge, engine.Function) and edge.order in old for edge in node.edges):
-            self._trace, self._done, self._sweep_at = Trace(), False, _SWEEP_FROM
+            if self._new_parameters:
+                self._known_parameters, self._new_parameters = self._trace.known_parameters(), False
+            known, places = self._known_parameters
+            self._trace, self._done, self._sweep_at = Trace((known.copy(), places.copy())), False, _SWEEP_FROM
         return self._trace
 
-    def _leaf_or_constant(self, trace, edge, tensor):
+    def _without_gradient(self, trace, tensor):
         """The source of an operand that is not on the tape: what made it outside of it, or a leaf."""
-        if edge is None:
-            order = trace.made_by(tensor)
-            if order is None and tensor.node is not None and tensor.node.order in trace.records:
-                order = tensor.node.order
-            if order is not None:
-                return order
-        return -1 - self._leaf(trace, tensor)
+        order = trace.made_by(tensor)
+        if order is None and tensor.node is not None and tensor.node.order in trace.records:
+            order = tensor.node.order
+        return -1 - self._leaf(trace, tensor) if order is None else order
 
     def _leaf(self, trace, tensor):
         index = trace.leaf_index(tensor)
         if index is None:
-            record = self._known_leaves.get(id(tensor))
-            if record is None or record.reference() is not tensor or record.requires_grad != tensor._requires_grad:
-                record = self._leaf_record(trace, tensor)
-            index = trace.add_leaf(record, tensor)
+            index = trace.add_leaf(self._leaf_record(trace, tensor), tensor)
         trace.leaf_uses[index] += 1
         return index
 
@@ -188,13 +199,11 @@ class Recording(engine.Observer):
         if tensor._requires_grad and key not in self._names:
             self._learn_names()  # a layer may have made its parameters just now
         parameter = key in self._parameters or type(tensor).__name__ == "Parameter"
+        self._new_parameters = self._new_parameters or parameter
         row = -1 if parameter else trace.table.add(data)
-        record = LeafRecord(
+        return LeafRecord(
             weakref.ref(tensor), self._names.get(key), parameter, data.shape, data.dtype, tensor._requires_grad, row
         )
-        if parameter:
-            self._known_leaves[key] = record
-        return record
 
     def _adopt(self, trace, node):
         """Take in a node, and all behind it, that ran before the recording began: its structure is on the tape."""
@@ -215,6 +224,17 @@ class Recording(engine.Observer):
                 node.order, node.name, node.scope, node.shape, earlier and earlier.dtype, sources, True,
                 trace.table.put(earlier and earlier.activation), weakref.ref(node)
             )  # fmt: skip
+
+    def _settle_rates(self):
+        """Which leaf the optimizer moves at which learning rate."""
+        if self._rates and self._optimizer is not None:
+            groups = zip(self._optimizer.param_groups, self._rates, strict=False)
+            rate_of = {id(parameter): rate for group, rate in groups for parameter in group["params"]}
+            trace = self._finished
+            for index, record in enumerate(trace.leaf_records):
+                tensor = record.reference()
+                if id(tensor) in rate_of:
+                    trace.rates[index] = rate_of[id(tensor)]
 
     def _add_up(self, index, contribution):
         if index in self._sums:
@@ -250,6 +270,7 @@ class Recording(engine.Observer):
             names, saved = self._saved_by
             if names == tuple([record[1] for record in trace.records.values()]):
                 trace.saved_bytes = dict(zip(trace.records, saved, strict=True))
+        self._settle_rates()
         return trace
 
     def layers(self, step=-1):
@@ -280,7 +301,7 @@ class Recording(engine.Observer):
         check_folder(path)
         other = Recording()
         other.steps, other._finished = self.steps, self.trace.without_tensors()
-        write_atomically(path, pickle.dumps(other.__dict__ | {"_stack": None, "_trace": None, "_known_leaves": {}}))
+        write_atomically(path, pickle.dumps(other.__dict__ | {"_stack": None, "_trace": None}))
         return path
 
     @classmethod
@@ -296,16 +317,7 @@ class Recording(engine.Observer):
         return f"<Recording of {len(self.trace.records)} operations, {len(self.steps)} backward passes>"
 
 
-def _look_closer(name, data):
-    """`Details` of an output."""
-    if data.dtype.kind != "f":
-        return Details()
-    dead = dead_share(data) if name == "relu" else None
-    saturated = saturated_share(data, name) if name in ("tanh", "sigmoid") else None
-    return Details(histogram(data), None, dead, saturated)
-
-
-def record(model=None, *, names=None, every=1, details=False):
+def record(model=None, *, names=None, every=1, details=False, optimizer=None):
     """Watch what runs inside `with`: statistics of every output, gradient and contribution; no array is kept.
 
         with viz.record(model) as recording:
@@ -315,8 +327,13 @@ def record(model=None, *, names=None, every=1, details=False):
 
     model: names the parameters (any object with `named_parameters()`); without it they go by their layer.
     names: {"a": a, …}, names for other tensors; `names=locals()` will do.
-    every: record one step in so many (a step ends with its backward pass), to watch a training run cheaply.
-    details: also histograms, the share of dead relu units and of saturated tanh and sigmoid outputs, which takes
-        a second look at every array.
+    every: record one step in so many (a step ends with its backward pass). To record costs a fixed time an operation
+        and a look at every array: little beside convolutions, a third of a step of a small MLP. With every=10 it is a
+        tenth of that, and the graph drawn is that of the last step recorded.
+    details: also histograms, the share of dead relu units and of saturated tanh and sigmoid outputs, and the line of
+        the program, which takes a second look at every array.
+    optimizer: its learning rates, for the update ratios of the parameters (see `Parameter.update_ratio`).
+
+    Raises ValueError for another `every`, TypeError for what is no model, dict of names, or optimizer.
     """
-    return Recording(model, names, every, details)
+    return Recording(model, names, every, details, optimizer)

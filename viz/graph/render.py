@@ -13,10 +13,11 @@ import tempfile
 
 from ..files import check_folder, check_format, format_of, write_atomically
 from . import theme
+from .dot import ranks
 
 FORMATS = ("svg", "png", "pdf", "dot", "txt", "html")
 RENDERERS = ("auto", "dot", "pygraphviz", "builtin")
-LONGEST_PATH = 28  # nodes that fit below each other on a screen and a half
+LONGEST_PATH = 12  # nodes that fit below each other on a laptop's screen
 MOST_PIXELS = 25_000_000
 _DOTS_PER_INCH = 144
 
@@ -80,12 +81,7 @@ def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
 
 def is_long(flow):
     """Whether the longest path has more than `LONGEST_PATH` nodes."""
-    depth = {}
-    for node in flow.nodes:
-        depth[node.id] = 1
-    for edge in flow.edges:  # grouped by target, and the nodes are in topological order
-        depth[edge.target] = max(depth[edge.target], depth[edge.source] + 1)
-    return max(depth.values(), default=0) > LONGEST_PATH
+    return max(ranks(flow).values(), default=0) >= LONGEST_PATH
 
 
 def _by_dot(text, file_format, time_limit):

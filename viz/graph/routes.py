@@ -1,11 +1,14 @@
 """From ranks to a page: columns for a long graph, lanes for long edges, and the points of every edge."""
 
+import itertools
 from dataclasses import dataclass
 
 LANE, GUTTER = 13.0, 8.0  # points between parallel long edges, and between edges that change column
-_MOST_CROSSING = 6  # edges (a skip counts double) that a break into columns may cut
+_DEAREST = 12  # what a break into columns may cost: see `_costs`
 TALLEST = 1000.0  # points; a taller graph is wrapped into columns
 _LEAVE = 9.6  # points below a node at which an edge turns aside
+_DROP = 18.0  # points over a column's first node from which an edge comes down on it: a corner and a head of an arrow
+_BESIDE = 8.0  # points around a number beside a lane
 
 
 @dataclass
@@ -22,7 +25,8 @@ class Ranked:
     widths: list
     tops: list  # y of each rank
     heights: list
-    below: list  # points kept free under each rank, for what stands there beside the gap
+    room: list  # (above, below) of each rank: points kept free there beside the gap, for what stands there
+    label: float = 0.0  # width of the numbers beside lanes, 0 without any
 
 
 class Page:
@@ -35,7 +39,8 @@ class Page:
         self.graph, self.starts = graph, starts
         self.lanes = _lanes(graph)
         self.crossings = [sum(1 for s, t, _ in graph.edges if graph.ranks[s] < i <= graph.ranks[t]) for i in starts]
-        needed = max(self.crossings[1:], default=0) * GUTTER + (10.0 if len(starts) > 1 else 0.0)
+        needed = max(self.crossings[1:], default=0) * GUTTER + (_DROP if len(starts) > 1 else 0.0)
+        needed += max(graph.room[start][0] for start in starts)
         self.head = needed if head is None else max(head, needed)
         self.ends = [*self.starts[1:], len(graph.tops)]
         self.column_of = [0] * len(graph.tops)
@@ -72,7 +77,7 @@ class Page:
             self.first_x.append(begin - LANE * count[-1])
             self.left_lane.append(begin - LANE)
             self.right_lane.append(begin + right - left + LANE)
-            self.width = begin + right - left + LANE * (count[1] and count[1] + 1.5)
+            self.width = begin + right - left + _lanes_width(graph, count[1])
             self.height = max(self.height, graph.tops[end - 1] + graph.heights[end - 1] - graph.tops[start] + self.head)
 
     def place(self, node):
@@ -88,7 +93,8 @@ class Page:
         last = self.column_of[graph.ranks[target]]
         if number in self.lanes:
             side, lane = self.lanes[number]
-            lane_x = [x + side * lane * LANE for x in (self.right_lane if side > 0 else self.left_lane)]
+            pitch = _pitch(graph) if side > 0 else LANE
+            lane_x = [x + side * lane * pitch for x in (self.right_lane if side > 0 else self.left_lane)]
             first = self.column_of[graph.ranks[source]]
             points = self._to_lane(source, side, lane_x[first], 1.0)
             for column in range(first, last):
@@ -96,6 +102,9 @@ class Page:
             return points + self._to_lane(target, side, lane_x[last], -1.0)[::-1]
         (source_x, source_y), (target_x, target_y) = self.place(source), self.place(target)
         points = [(source_x, source_y + graph.sizes[source][1] / 2)]
+        if graph.room[graph.ranks[source]][1]:  # straight through what stands there
+            points.append((source_x, source_y + graph.heights[graph.ranks[source]] / 2
+                           + graph.room[graph.ranks[source]][1]))  # fmt: skip
         for bend in graph.chains[number][1:-1]:
             rank, (x, y) = graph.all_ranks[bend], self.place(bend)
             if self.column_of[rank - 1] != self.column_of[rank]:
@@ -104,6 +113,9 @@ class Page:
             points += [(x, y - half), (x, y + half)]
         if self.column_of[graph.ranks[target] - 1] != last:
             points += self._gutter(number, points[-1][0], last - 1, target_x)
+        elif graph.room[graph.ranks[target]][0]:
+            points.append((target_x, target_y - graph.heights[graph.ranks[target]] / 2
+                           - graph.room[graph.ranks[target]][0]))  # fmt: skip
         return [*points, (target_x, target_y - graph.sizes[target][1] / 2)]
 
     def _to_lane(self, node, side, lane_x, down):
@@ -133,8 +145,9 @@ class Page:
         number = gutters[edge]
         last = self.ends[column] - 1
         foot = self.graph.tops[last] + self.graph.heights[last] - self.graph.tops[self.starts[column]] + self.head
-        foot += 17.0 + self.graph.below[last] + GUTTER * (len(gutters) - 1 - number)
-        gutter, top = self.first_x[column + 1] - 14.0 - GUTTER * number, self.head - 10.0 - GUTTER * number
+        foot += 17.0 + self.graph.room[last][1] + GUTTER * (len(gutters) - 1 - number)
+        gutter = self.first_x[column + 1] - 14.0 - GUTTER * number
+        top = self.head - self.graph.room[self.ends[column]][0] - _DROP - GUTTER * number
         return [(x, foot), (gutter, foot), (gutter, top), (arrive_x, top)]
 
 
@@ -153,13 +166,25 @@ def _lanes(graph):
     return lanes
 
 
+def _pitch(graph):
+    """From one lane on the right to the next: there is room for a number between them."""
+    return max(LANE, graph.label + _BESIDE) if graph.label else LANE
+
+
+def _lanes_width(graph, count):
+    """What so many lanes on the right of a column take."""
+    if not count:
+        return 0.0
+    return LANE + (count - 1) * _pitch(graph) + max(1.5 * LANE, graph.label + _BESIDE)
+
+
 def _width(graph):
     """About how wide one column is."""
     left = min(x - width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
     right = max(x + width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
     lanes = _lanes(graph).values()
-    count = sum(max((lane + 1 for s, lane in lanes if s == side), default=0) for side in (1, -1))
-    return right - left + LANE * (2 + count) + 44.0
+    count = {side: max((lane + 1 for s, lane in lanes if s == side), default=0) for side in (1, -1)}
+    return right - left + _lanes_width(graph, count[1]) + LANE * count[-1] + 44.0
 
 
 def columns(graphs, boundaries, aspect, tallest=TALLEST):
@@ -173,7 +198,7 @@ def columns(graphs, boundaries, aspect, tallest=TALLEST):
     count = max(1, round((aspect * total / max(map(_width, graphs))) ** 0.5))
     if total <= tallest or max(len(graph.tops) for graph in graphs) < 8:
         count = 1
-    crossings = [_crossings(graph) for graph in graphs] if count > 1 else []
+    costs = [_costs(graph) for graph in graphs] if count > 1 else []
     for column in range(1, count):
         ideal = total * column / count
         crossing, off = {}, {}
@@ -181,20 +206,26 @@ def columns(graphs, boundaries, aspect, tallest=TALLEST):
             distance = abs(graphs[0].tops[ranks[0]] - ideal)
             if distance < 0.3 * total / count and all(r >= s + 2 for r, s in zip(ranks, starts[-1], strict=True)):
                 off[ranks] = distance
-                crossing[ranks] = max(passing[rank] for passing, rank in zip(crossings, ranks, strict=True))
+                crossing[ranks] = max(cost[rank] for cost, rank in zip(costs, ranks, strict=True))
         if off:
             best = min(off, key=lambda ranks: (crossing[ranks], off[ranks]))
-            if crossing[best] <= _MOST_CROSSING:
+            if crossing[best] <= _DEAREST:
                 starts.append(best)
     return [list(ranks) for ranks in zip(*starts, strict=True)]
 
 
-def _crossings(graph):
-    """Edges that pass the boundary above each rank."""
-    crossing = [0] * (len(graph.tops) + 1)
+def _costs(graph):
+    """What a break above each rank costs: edges that pass it, a skip twice, and nodes they come from but the first.
+
+    So a break rather comes where all that passes leaves from one node: between blocks, not inside one.
+    """
+    passing, sources = [[0] * (len(graph.tops) + 1) for _ in range(2)]
+    last = {}
     for source, target, is_skip in graph.edges:
-        crossing[graph.ranks[source] + 1] += 2 if is_skip else 1
-        crossing[graph.ranks[target] + 1] -= 2 if is_skip else 1
-    for rank in range(1, len(crossing)):
-        crossing[rank] += crossing[rank - 1]
-    return crossing
+        passing[graph.ranks[source] + 1] += 2 if is_skip else 1
+        passing[graph.ranks[target] + 1] -= 2 if is_skip else 1
+        last[source] = max(last.get(source, 0), graph.ranks[target])
+    for source, rank in last.items():
+        sources[graph.ranks[source] + 1] += 1
+        sources[rank + 1] -= 1
+    return [p + 2 * max(0, s - 1) for p, s in zip(itertools.accumulate(passing), itertools.accumulate(sources))]

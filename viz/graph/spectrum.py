@@ -16,6 +16,7 @@ import tinygrad_course
 from tinygrad_course import engine
 
 from .skips import find_skips
+from .source import loss_from
 from .stats import root_mean_square
 
 
@@ -75,14 +76,7 @@ def path_spectrum(loss, *, at=None, names=None):
     Raises TypeError or RuntimeError for a loss without a graph, ValueError if the net has no additive skip or `at` is
     not behind the loss.
     """
-    if not isinstance(loss, engine.TensorBase) and callable(loss):
-        loss = loss()
-    if not isinstance(loss, engine.TensorBase):
-        raise TypeError(f"path_spectrum takes a loss or a function that returns one, not {type(loss).__name__}")
-    if loss.node is None:
-        raise RuntimeError("this loss has no graph: nothing it was made from requires a gradient, or it is in no_grad")
-    if loss._data.size != 1:
-        raise RuntimeError(f"a loss is one number; this tensor has shape {loss._data.shape}: sum it first")
+    loss = loss_from(loss, "path_spectrum")
     vertices = vertices_behind(loss.node)
     place = {vertex: index for index, vertex in enumerate(vertices)}
     skips = _additive_skips(vertices, place)

@@ -1,11 +1,19 @@
 """A few numbers in place of an array: what a recorder keeps of an activation, a gradient or a contribution."""
 
+import linecache
 import math
+import os
+import sys
 from typing import NamedTuple
 
 import numpy as np
 
+import tinygrad_course
+
 _ROOM = 512  # rows of a table to begin with
+_SMALL = 1024  # numbers up to which an array waits for others
+_MOST_WAITING = 24  # arrays that wait: 100 kB at most, which are still in the cache when they are measured
+_SINGLE = np.dtype(np.float32)
 _LOWEST, _OCTAVES = -48, 64  # of a histogram: |x| from 2^-48 to 2^16
 _MOST_SAMPLES = 65_536  # numbers that a histogram looks at
 _SATURATED = 0.97  # |tanh|: where its derivative is below 6 % of the largest; a sigmoid is at (1 ± 0.97)/2 then
@@ -32,20 +40,27 @@ class Statistics(NamedTuple):
         """L2 norm, √size · rms."""
         return math.sqrt(self.size) * self.rms
 
+    @property
+    def std(self):
+        """Standard deviation, √(rms² - mean²)."""
+        return math.sqrt(max(0.0, self.rms * self.rms - self.mean * self.mean)) if self.not_finite == 0 else math.nan
+
 
 class Table:
     """Statistics of many arrays, a row of plain numbers each, made into objects only when someone asks.
 
     The columns are those of `tinygrad_course.kernels.statistics`, whose one pass over an array fills a row. Where
-    Numba is missing, NumPy does.
+    Numba is missing, NumPy does. Small arrays that nobody changes any more wait for each other: most of the time that
+    a small array takes is the call.
     """
 
-    __slots__ = ("rows", "used")
-    _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large)
+    __slots__ = ("numbers", "rows", "used", "waiting")
+    _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large); "many" -> kernel for small ones
 
     def __init__(self):
         self.rows = np.empty((_ROOM, 6))
         self.used = 0
+        self.waiting, self.numbers = [], []  # small arrays, and their rows
         if Table._loops is None:
             Table._loops = _loops()
 
@@ -57,12 +72,45 @@ class Table:
                 return -1
             loop = (_by_numpy,) * 2 + (math.inf,)
         number = self.used
-        if number == len(self.rows):
-            self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
         self.used = number + 1
+        if number >= len(self.rows):
+            self._grow()
         serial, parallel, large = loop
         (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
         return number
+
+    def add_later(self, array):
+        """`add`, of an array that stays as it is: a small one is measured by `settle`, with the others."""
+        if array.dtype is not _SINGLE or array.size > _SMALL:
+            return self.add(array)
+        number = self.used
+        self.used = number + 1
+        self.waiting.append(array)
+        self.numbers.append(number)
+        if len(self.waiting) == _MOST_WAITING:
+            self.settle()
+        return number
+
+    def settle(self):
+        """Measure what waits."""
+        arrays, numbers = self.waiting, self.numbers
+        if not arrays:
+            return
+        self.waiting, self.numbers = [], []
+        if self.used > len(self.rows):
+            self._grow()
+        many = Table._loops.get("many")
+        if many is None:
+            for array, number in zip(arrays, numbers, strict=True):
+                _by_numpy(array.ravel("K"), self.rows, number)
+            return
+        ends = np.cumsum([array.size for array in arrays])
+        many(np.concatenate(arrays, axis=None), ends, np.array(numbers), self.rows)
+
+    def _grow(self):
+        rows = np.empty((max(2 * len(self.rows), self.used), self.rows.shape[1]))
+        rows[: len(self.rows)] = self.rows
+        self.rows = rows
 
     def put(self, known):
         """A row for `Statistics` that are known; -1 for None."""
@@ -77,6 +125,7 @@ class Table:
         """`Statistics` of a row, None for row -1."""
         if number < 0:
             return None
+        self.settle()
         rms, largest, total, zeros, not_finite, size = self.rows[number].tolist()
         if size == 0:
             return Statistics(0.0, 0.0, 0.0, 0, 0)
@@ -90,7 +139,8 @@ def _loops():
         from tinygrad_course.kernels import statistics as kernels
 
         single = (kernels.measure_32, kernels.measure_32_parallel, kernels.SERIAL_BELOW)
-        return {"f": single, "d": (kernels.measure_64, kernels.measure_64, math.inf)}
+        double = (kernels.measure_64, kernels.measure_64, math.inf)
+        return {"f": single, "d": double, "many": kernels.measure_many_32}
     except ImportError:
         return {}
 
@@ -128,7 +178,8 @@ def measure(array):
 class Details(NamedTuple):
     """What a second look at an operation finds, in `record(details=True)`.
 
-    output, gradient: `Histogram`s or None; dead: share of units (features, channels) of a relu that are 0 for the
+    source: the line of the caller's program that ran it, as ("net.py", 12, "h = self.conv(x)"), None if there is
+    none; output, gradient: `Histogram`s or None; dead: share of units (features, channels) of a relu that are 0 for the
     whole batch; saturated: share of the outputs of a tanh or sigmoid at which its derivative is below 6 % of its
     largest; None for other operations.
     """
@@ -137,6 +188,34 @@ class Details(NamedTuple):
     gradient: tuple | None = None
     dead: float | None = None
     saturated: float | None = None
+    source: tuple | None = None
+
+
+def look_closer(name, data):
+    """`Details` of an output, made by the operation of this name."""
+    line = _line_outside()
+    if data.dtype.kind != "f":
+        return Details(source=line)
+    dead = dead_share(data) if name == "relu" else None
+    saturated = saturated_share(data, name) if name in ("tanh", "sigmoid") else None
+    return Details(histogram(data), None, dead, saturated, line)
+
+
+_LIBRARY = os.path.dirname(os.path.abspath(tinygrad_course.__file__)) + os.sep
+_MODELS = os.path.join(_LIBRARY, "models", "")  # whole networks, written as a learner writes hers
+_VIZ = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def _line_outside():
+    """(file, line, text) of the innermost line that runs and belongs to a net, not to the library's machinery."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith(_MODELS) or not path.startswith((_LIBRARY, _VIZ)):
+            text = linecache.getline(path, frame.f_lineno, frame.f_globals).strip()
+            return os.path.basename(path), frame.f_lineno, text
+        frame = frame.f_back
+    return None
 
 
 class Histogram(NamedTuple):

@@ -33,12 +33,13 @@ class LeafRecord(NamedTuple):
 class Leaf:
     """A tensor that no recorded operation made: a parameter, data, a variable of the learner's, a constant."""
 
-    __slots__ = ("activation", "dtype", "gradient", "is_parameter", "name", "requires_grad", "shape", "uses")
+    __slots__ = ("activation", "dtype", "gradient", "is_parameter", "name", "rate", "requires_grad", "shape", "uses")
 
-    def __init__(self, record, activation, gradient, uses):
+    def __init__(self, record, activation, gradient, uses, rate=None):
         self.name, self.is_parameter = record.name, record.is_parameter
         self.shape, self.dtype, self.requires_grad = record.shape, str(record.dtype), record.requires_grad
         self.activation, self.gradient, self.uses = activation, gradient, uses
+        self.rate = rate  # the optimizer's learning rate, None if it has none for this leaf
 
     @property
     def size(self):
@@ -74,23 +75,32 @@ class Trace:
     records: order -> (order, name, scope, shape, dtype, sources, on_tape, row of its output, alive). A source is
         the order of the operation that made it (> 0), -1 - the leaf's index, or None.
     passed: order -> (row of the gradient that arrived, rows of what was sent), of the backward pass.
+    leaves: the parameters that are known from the graph before, as `known_parameters` returns them.
+
+    A leaf's index is found by the id of its tensor; its weak reference tells whether it is still that one.
     """
 
-    def __init__(self):
+    def __init__(self, leaves=None):
         self.table = Table()
         self.records, self.passed = {}, {}
-        self.leaf_records, self.leaf_uses, self.leaf_gradients = [], [], []
+        self.leaf_records, self._leaf_indices = leaves or ([], {})
+        self.leaf_uses, self.leaf_gradients = [0] * len(self.leaf_records), [-1] * len(self.leaf_records)
+        self.hooked = set()  # orders of the operations at whose output a hook may have changed the gradient
+        self.rates = {}  # index of a leaf -> learning rate
         self.roots = []  # orders of the operations from which backward started
         self.seeds = {}  # order of a root -> Statistics of the gradient it was given
         self.saved_bytes, self.details = {}, {}  # by order
-        self._leaf_indices = {}  # id(tensor) -> index; the leaf's weak reference tells whether it is still that one
         self._made = {}  # id(tensor without gradient) -> (weak reference, order)
         self._settled = None
 
     def leaf_index(self, tensor):
-        """Index of this leaf, None if it has not been seen."""
+        """Index of this leaf, None if it has not been seen since it was last frozen or thawed."""
         index = self._leaf_indices.get(id(tensor))
-        return index if index is not None and self.leaf_records[index][0]() is tensor else None
+        if index is not None:
+            reference, _, _, _, _, requires_grad, _ = self.leaf_records[index]
+            if reference() is tensor and requires_grad == tensor._requires_grad:
+                return index
+        return None
 
     def add_leaf(self, record, tensor):
         self._leaf_indices[id(tensor)] = index = len(self.leaf_records)
@@ -98,6 +108,11 @@ class Trace:
         self.leaf_uses.append(0)
         self.leaf_gradients.append(-1)
         return index
+
+    def known_parameters(self):
+        """The parameters among the leaves: (records, {id of the tensor: index}), the same in every step of a run."""
+        records = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
+        return records, {id(record.reference()): index for index, record in enumerate(records)}
 
     def made_by(self, tensor):
         """Order of the operation that made a tensor which is not on the tape, None if none was seen."""
@@ -154,7 +169,8 @@ class Trace:
         return self._settled[1:]
 
     def _stamp(self):
-        return len(self.records), self.table.used, len(self.roots), sum(self.leaf_uses), len(self.saved_bytes)
+        uses = sum(self.leaf_uses)
+        return len(self.records), self.table.used, len(self.roots), uses, len(self.saved_bytes), len(self.rates)
 
     def _operation(self, record):
         order, name, scope, shape, dtype, sources, on_tape, row, _ = record
@@ -176,4 +192,5 @@ class Trace:
             tensor = record.reference()
             if tensor is not None:
                 activation = self.table[self.table.add(tensor._data)]
-        return Leaf(record, activation, self.table[self.leaf_gradients[index]], self.leaf_uses[index])
+        gradient, rate = self.table[self.leaf_gradients[index]], self.rates.get(index)
+        return Leaf(record, activation, gradient, self.leaf_uses[index], rate)

@@ -25,7 +25,7 @@ def compose(vertices, skips, shares, groups, folds):
     for index, vertex in enumerate(vertices):
         for _, source, _ in vertex.operands:
             readers.setdefault(source, {})[owner[index]] = None
-    outputs = [_output(group, number, readers) for number, group in enumerate(groups)]
+    outputs = [_output(vertices, group, number, readers) for number, group in enumerate(groups)]
 
     def drawn(number):
         start, position, _ = fold_of.get(number, (number, 0, 0))
@@ -108,12 +108,13 @@ def _absorbed(vertices, owner, groups, readers):
     return result
 
 
-def _output(group, number, readers):
-    """The vertex whose output is the group's: the last one that something outside reads, or else the last one."""
-    for index in reversed(group.vertices):
-        if any(reader != number for reader in readers.get(index, ())):
-            return index
-    return group.vertices[-1]
+def _output(vertices, group, number, readers):
+    """The vertex whose output is the group's: the last one that something outside reads, or else the last one.
+
+    One that a gradient reaches goes before one that only data leaves by.
+    """
+    read = [index for index in group.vertices if any(reader != number for reader in readers.get(index, ()))]
+    return max(read or group.vertices, key=lambda index: (vertices[index].node.wants_gradient, index))
 
 
 def _group_node(vertices, group, output, skips):
@@ -133,7 +134,8 @@ def _group_node(vertices, group, output, skips):
         is_loss=any(member.is_loss for member in members),
         hidden=tuple(f"{member.name} ({member.op})" for member in members),
         strip=tuple((member.value, member.mark) for member in members),
-        skips_inside=sum(1 for i, slot in skips if i in inside and _source(vertices, i, slot) in inside),
+        skips_inside=sum(_source(vertices, i, slot) in inside for i, slot in skips if i in inside and
+                         vertices[i].node.is_merge),
         value=last.value, mark=last.mark, is_first_bad=any(member.is_first_bad for member in members),
         is_first_bad_output=any(member.is_first_bad_output for member in members),
         is_reference=any(member.is_reference for member in members), is_neutral=last.is_neutral,

@@ -12,11 +12,10 @@ from ..graph import labels
 from ..graph.flow import compare_scale
 from . import facts, svg
 from .legend import legend
-from .scene import Stage
+from .scene import READABLE, Stage
 
 _WINDOWS = {1: (1004.0, 600.0), 2: (484.0, 600.0)}  # room for each graph on a laptop's screen
 _SCRIPTS = ("words", "camera", "graph", "hands", "panel", "begin")
-_READABLE = 0.73  # zoom from which a label can be read
 _HEIGHT = 680  # pixels of the frame in a notebook
 
 
@@ -95,7 +94,7 @@ def _level_to_show(stages):
     if len(stages) == 1:
         return stages[0].flow.level
     both = [name for name in names if all(name in [level.name for level in stage.levels] for stage in stages)]
-    readable = [name for name in both if all(stage.fit(name) >= _READABLE for stage in stages)]
+    readable = [name for name in both if all(stage.fit(name) >= READABLE for stage in stages)]
     return (readable or both[-1:] or [stages[0].flow.level])[0]
 
 

@@ -13,6 +13,8 @@ _SAMPLES = {
         f'<rect class="c{c}" x="{5.5 * i}" y="2" width="5.5" height="9" fill="var(--f)"/>'
         for i, c in enumerate((6, 13, 20, 27))
     ),
+    "dashed": '<path d="M0,6.5H22" stroke="var(--edge)" stroke-dasharray="4 4"/>',
+    "dotted": '<path d="M0,6.5H22" stroke="var(--edge)" stroke-dasharray="1.5 4"/>',
     "zero": '<rect x="1" y="1" width="20" height="11" rx="3" fill="var(--zero)" stroke="var(--border)"/>',
     "none": '<rect x="1" y="1" width="20" height="11" rx="3" fill="var(--wait)" stroke="var(--border)" '
     'stroke-dasharray="3 2"/>',

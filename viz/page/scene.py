@@ -1,18 +1,25 @@
 """Scenes: the graph at one level, and the inside of each node that can be opened, laid out and drawn."""
 
+import math
 from dataclasses import dataclass, field
 
 from ..graph import labels, levels, values, view
-from ..graph.draw import members_of_folds
-from ..graph.layout import layout
+from ..graph.boxes import members_of_folds, text_width
+from ..graph.draw import widest_share
+from ..graph.layout import layout_in
 from ..graph.model import Edge
+from ..graph.outline import share_places
 from . import svg
 
 MOST = 3000  # nodes up to which a level is put on a page besides the graph's own
 COMPACT_FROM = 20  # nodes of a picture from which each gets one line of detail
+CAPTION, CLOSED = 10.0, " ⊞"  # font size of a fold's caption, and the sign behind it that unfolds
 _GAP = 23.0  # pixels between ranks: room for a number on an edge
-_TALLEST = 720.0  # pixels; a taller graph is wrapped into columns
-_TRIED = (1.0, 0.5, 0.75, 1.4, 2.0)  # factors on the window's shape: of these layouts the one that fits best is taken
+_TALLEST = 250.0  # pixels; a taller graph may be wrapped into columns
+READABLE = 0.73  # zoom from which a label can be read
+_FAR = 5.0  # windows that one scrolls down at most
+_LARGEST = 1.25  # zoom beyond which nothing is gained: the page opens no nearer
+_TRIED = (1.0, 0.06, 0.12, 0.25, 0.5, 0.75, 1.4, 2.0)  # on the window's shape: the layout that fits best is taken
 _TRY_UP_TO = 150  # nodes up to which several layouts are tried
 
 
@@ -69,71 +76,80 @@ class Stage:
     def _scene(self, level):
         compact = self.compact or len(level.nodes) > COMPACT_FROM
         insides = [self._inside(level, node) for node in level.nodes]
-        indices = [self._box(node, compact, inside >= 0) for node, inside in zip(level.nodes, insides, strict=True)]
-        boxes = [self.boxes[index] for index in indices]
         folds = members_of_folds(level)
+        captions = [labels.fold([level.nodes[i] for i in members]) for members in folds]
+        least = {  # so wide that the caption stands beside what enters the fold
+            members[0]: 2 * (12.0 + text_width(caption + CLOSED, CAPTION)) - 20.0
+            for members, caption in zip(folds, captions, strict=True)
+        }
+        indices = [
+            self._box(node, compact, insides[i] >= 0, least.get(i, 0.0)) for i, node in enumerate(level.nodes)
+        ]
+        boxes = [self.boxes[index] for index in indices]
         number = {node.id: i for i, node in enumerate(level.nodes)}
         pairs = [(number[edge.source], number[edge.target]) for edge in level.edges]
-        scene, placed = self._lay_out(boxes, indices, insides, pairs, level.edges, folds=folds)
+        scene, centres = self._lay_out(boxes, indices, insides, pairs, level.edges, folds=folds, captions=captions)
         scene["name"] = level.name
-        scene["folds"] = [self._fold(level, members, boxes, placed) for members in folds]
+        scene["folds"] = [[*map(round, _frame(members, boxes, centres)), svg.escape(caption)]
+                          for members, caption in zip(folds, captions, strict=True)]  # fmt: skip
         return scene
 
-    def _lay_out(self, boxes, indices, insides, pairs, edges, wrap=True, folds=(), ports=()):
+    def _lay_out(self, boxes, indices, insides, pairs, edges, wrap=True, folds=(), captions=(), ports=()):
         """Place boxes (and ports, which are points after them), and draw the edges between."""
         sizes = [(box.width, box.height) for box in boxes] + [(2.0, 2.0)] * len(ports)
         order = sorted(range(len(sizes)), key=lambda i: (-1 if i == len(boxes) and ports else i))
         place = {node: position for position, node in enumerate(order)}
         links = [(place[s], place[t], edge.is_skip) for (s, t), edge in zip(pairs, edges, strict=True)]
-        placed = self._best([sizes[node] for node in order], links, wrap, folds)
+        label = widest_share(edges, svg.DETAIL, bold=True)
+        placed = self._best([sizes[node] for node in order], links, wrap, folds, label)
         centres = [placed.centres[place[node]] for node in range(len(sizes))]
         nodes = [
             [index, round(x - box.width / 2), round(y - box.height / 2), inside]
             for index, box, (x, y), inside in zip(indices, boxes, centres[: len(boxes)], insides, strict=True)
         ]
-        drawn = [svg.edge(edge, points, self.flow) for edge, points in zip(edges, placed.routes, strict=True)]
+        taken = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(centres, sizes, strict=True)]
+        for members, caption in zip(folds, captions, strict=True):
+            x, y, _, _ = _frame(members, boxes, centres)
+            taken.append((x + 10.0, y - 8.0, x + 12.0 + text_width(caption + CLOSED, CAPTION), y + 8.0))
+        widths = [svg.edge_width(edge, self.flow) for edge in edges]
+        places = share_places(placed.routes, [svg.share_size(edge) for edge in edges], widths, taken)
         rows = [
-            [s, t, edge.maker, edge.reader, edge.slot, rounded(edge.rms), rounded(edge.share), int(edge.is_skip), x, y]
-            for (s, t), edge, (_, x, y) in zip(pairs, edges, drawn, strict=True)
-        ]
+            [s, t, edge.maker, edge.reader, edge.slot, rounded(edge.rms), rounded(edge.share), int(edge.is_skip),
+             *map(round, place or placed.routes[i][0])]
+            for i, ((s, t), edge, place) in enumerate(zip(pairs, edges, places, strict=True))
+        ]  # fmt: skip
         scene = {
             "w": round(placed.width), "h": round(placed.height), "nodes": nodes, "edges": rows,
-            "paths": [path for path, _, _ in drawn], "shares": [labels.share(edge) for edge in edges],
+            "paths": [svg.edge(edge, points, self.flow) for edge, points in zip(edges, placed.routes, strict=True)],
+            "shares": [labels.share(edge) for edge in edges],
             "columns": [round(x) - 1 for x in placed.lefts[1:]],
         }  # fmt: skip
         return scene, centres
 
-    def _best(self, sizes, links, wrap, folds):
+    def _best(self, sizes, links, wrap, folds, label):
         """The layout that shows the graph largest in the window; of a large graph the first that is tried."""
         room = {}
         for members in folds:
             room[members[0]] = (16.0, 0.0)
             room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], 12.0)
-        width, height = self.window
-        best, most = None, 0.0
-        for factor in _TRIED if wrap and len(sizes) <= _TRY_UP_TO else _TRIED[:1]:
-            placed = layout(sizes, links, wrap=wrap, aspect=width / height * factor, room=room, gap=_GAP,
-                            tallest=_TALLEST, together=folds)  # fmt: skip
-            fit = min(width / placed.width, height / placed.height)
-            if best is None or fit > most * 1.02:
-                best, most = placed, fit
-        return best
+        factors = _TRIED if wrap and len(sizes) <= _TRY_UP_TO else _TRIED[:1]
+        how = {"factors": factors, "room": room, "gap": _GAP, "tallest": _TALLEST if wrap else math.inf,
+               "together": folds, "label": label}  # fmt: skip
+        placed = layout_in(self.window, sizes, links, enough=_LARGEST, **how)
+        if self._zoom(placed.width, placed.height) < READABLE:  # then one scrolls, rather down than aside
+            placed = layout_in((self.window[0], _FAR * self.window[1]), sizes, links, enough=READABLE, **how)
+        return placed
+
+    def _zoom(self, width, height):
+        return min(self.window[0] / max(1.0, width), self.window[1] / max(1.0, height))
 
     def fit(self, name):
         """The zoom at which a level fills the window."""
         scene = self.scenes[[level.name for level in self.levels].index(name)]
-        return min(self.window[0] / scene["w"], self.window[1] / scene["h"])
+        return self._zoom(scene["w"], scene["h"])
 
-    def _fold(self, level, members, boxes, centres):
-        left = min(centres[i][0] - boxes[i].width / 2 for i in members) - 10.0
-        right = max(centres[i][0] + boxes[i].width / 2 for i in members) + 10.0
-        top = min(centres[i][1] - boxes[i].height / 2 for i in members) - 14.0
-        bottom = max(centres[i][1] + boxes[i].height / 2 for i in members) + 10.0
-        caption = labels.fold([level.nodes[i] for i in members])
-        return [round(left), round(top), round(right - left), round(bottom - top), svg.escape(caption)]
-
-    def _box(self, node, compact, can_open):
-        box = svg.Box(node, self.flow, compact, can_open)
+    def _box(self, node, compact, can_open, least=0.0):
+        box = svg.Box(node, self.flow, compact, can_open, least)
         key = (box.markup, node.members, svg.look(node, self.flow), node.scope)
         if key not in self._box_index:
             self._box_index[key] = len(self.boxes)
@@ -181,6 +197,15 @@ class Stage:
         scene, centres = self._lay_out(boxes, indices, insides, pairs, edges, wrap, ports=(top, bottom))
         scene["ports"] = [round(centres[top][0]), round(centres[bottom][0])]
         return scene
+
+
+def _frame(members, boxes, centres):
+    """(x, y, width, height) of the frame of a fold."""
+    left = min(centres[i][0] - boxes[i].width / 2 for i in members) - 10.0
+    right = max(centres[i][0] + boxes[i].width / 2 for i in members) + 10.0
+    top = min(centres[i][1] - boxes[i].height / 2 for i in members) - 14.0
+    bottom = max(centres[i][1] + boxes[i].height / 2 for i in members) + 10.0
+    return left, top, right - left, bottom - top
 
 
 def rounded(number):

@@ -6,12 +6,12 @@ import re
 from xml.sax.saxutils import escape as _escape
 
 from ..graph import labels, theme
-from ..graph.draw import label_place, text_width
+from ..graph.boxes import text_width
+from ..graph.outline import outline, shortened
 
 PADDING, TITLE, DETAIL = 10.0, 12.0, 10.0  # pixels at zoom 1; the last two are font sizes
 TITLE_LINE, DETAIL_LINE, STRIP_LINE = 18.0, 14.0, 13.0
 BINS = 20  # steps of colour on either side of the reference
-_LONG = 34  # characters from which a line of detail is divided
 _TOGGLE = 18.0  # room for the button that opens a node
 _TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
@@ -63,16 +63,16 @@ def _dark(position):
 class Box:
     """What stands in a node: its size, and its SVG with the upper left corner at 0, 0."""
 
-    def __init__(self, node, flow, compact, can_open):
+    def __init__(self, node, flow, compact, can_open, least=0.0):
         self.node = node
         title, value = labels.title(node), labels.value(node, flow.scale, flow.has_gradients)
-        details = [line for text in labels.details(node, compact) for line in _narrow(text)]
+        details = labels.narrow(labels.details(node, compact))
         strip = labels.strip(node, compact) if flow.has_gradients else []
         left = PADDING + (_TOGGLE if can_open else 0.0)
         heading = left - PADDING + text_width(title, TITLE, True)
         heading += 16.0 + _value_width(value) if value else 0.0
         widest = max([heading, 56.0, *(text_width(line, DETAIL) for line in details)])
-        self.width = math.ceil(2 * PADDING + widest)
+        self.width = math.ceil(max(least, 2 * PADDING + widest))
         self.height = math.ceil(10.0 + TITLE_LINE + DETAIL_LINE * len(details) + STRIP_LINE * bool(strip))
         self.markup = self._markup(title, value, details, strip, left, flow)
 
@@ -99,14 +99,6 @@ class Box:
             frame = f'<rect class="f" x="{PADDING:g}" y="{y + 3:g}" width="{width - 2 * PADDING:g}" height="8"/>'
             parts.append(f'<g class="s">{cells}{frame}</g>')
         return "".join(parts)
-
-
-def _narrow(line):
-    """A line of detail in two where it is long: operations, then shape and parameters."""
-    first, *rest = line.split("  ")
-    if rest and len(line) > _LONG:
-        return [first, " · ".join(rest)]
-    return [" ".join([first, " · ".join(rest)]) if rest else first]
 
 
 def powers(text):
@@ -139,9 +131,14 @@ def look(node, flow):
     return " ".join(names + [name for name, holds in flags if holds])
 
 
+def edge_width(edge, flow):
+    """Width of an edge in pixels."""
+    return theme.width(edge.rms, flow.reference_rms, flow.scale) if flow.has_gradients else 1.4
+
+
 def edge(edge, points, flow):
-    """(path as SVG, x, y, anchor of its label): an edge along these points, which stops where its head begins."""
-    width = theme.width(edge.rms, flow.reference_rms, flow.scale) if flow.has_gradients else 1.4
+    """The path of an edge along these points, which stops where its head begins."""
+    width = edge_width(edge, flow)
     size = sum(width > limit for limit in _MARKERS)
     head = (5.0, 7.0, 9.5)[size]
     kind = "e s" if edge.is_skip else "e"
@@ -150,34 +147,15 @@ def edge(edge, points, flow):
     elif edge.rms == 0.0:
         kind += " q"
     marker = f"{'s' if edge.is_skip else 't'}{size}"
-    path = f'<path class="{kind}" d="{_path(points, head)}" stroke-width="{width:g}" marker-end="url(#{marker})"/>'
-    x, y, _ = label_place(points, edge.is_skip, width)
-    return path, round(x), round(y)
+    way = "".join(f"{command}{' '.join(map(_at, at))}" for command, *at in outline(shortened(points, head)))
+    return f'<path class="{kind}" d="{way}" stroke-width="{width:g}" marker-end="url(#{marker})"/>'
 
 
-def _path(points, head, radius=9.0):
-    """An S-curve for a straight edge, rounded corners for a longer way; it ends `head` before its last point."""
-    (x0, y0), (x1, y1) = points[-2:]
-    length = max(1e-9, math.hypot(x1 - x0, y1 - y0))
-    if len(points) == 2:
-        end, middle = y1 - head, (y0 + y1) / 2
-        if abs(x1 - x0) < 0.5:
-            return f"M{_at(x0, y0)}L{_at(x1, end)}"
-        return f"M{_at(x0, y0)}C{_at(x0, middle)} {_at(x1, middle)} {_at(x1, end)}"
-    stop = (x1 - (x1 - x0) / length * head, y1 - (y1 - y0) / length * head)
-    parts = [f"M{_at(*points[0])}"]
-    for before, corner, after in zip(points, points[1:], [*points[2:-1], stop], strict=False):
-        begin, end = _towards(corner, before, radius), _towards(corner, after, radius)
-        parts.append(f"L{_at(*begin)}Q{_at(*corner)} {_at(*end)}")
-    return "".join([*parts, f"L{_at(*stop)}"])
+def share_size(edge):
+    """(width, height) of the number beside an edge, None without one."""
+    share = labels.share(edge)
+    return (text_width(share, DETAIL, edge.is_skip), DETAIL + 2.0) if share else None
 
 
-def _towards(corner, other, radius):
-    dx, dy = other[0] - corner[0], other[1] - corner[1]
-    length = max(1e-9, math.hypot(dx, dy))
-    part = min(radius, length / 2) / length
-    return corner[0] + dx * part, corner[1] + dy * part
-
-
-def _at(x, y):
-    return f"{round(x)},{round(y)}"
+def _at(point):
+    return f"{round(point[0])},{round(point[1])}"

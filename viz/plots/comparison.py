@@ -11,10 +11,12 @@ from .profile import draw_activations, draw_gradients
 from .shares import draw_shares
 from .spectrum import draw_spectrum
 
-_WIDTH, _GRAPHS, _ROW = 19.0, 9.2, 3.0  # inches: of the sheet, of the graphs' height, of a row of plots below
+WIDTH = 15.0  # inches of a sheet: at full size it is as wide as a laptop's screen
+_GRAPHS, _ROW, _LOW = 8.4, 2.8, 1.7  # inches: of the graphs' height, of a row of plots below, of a lone wide one
 _HEAD, _GAP = 1.15, 0.85  # inches above the graphs, and between rows
 _LEFT, _MIDDLE, _RIGHT = (0.01, 0.325), (0.385, 0.26), (0.665, 0.325)  # x and width of the three columns
-_LINE = 0.24  # inches of a line of the caption
+_LINE, LETTERS = 0.24, 145  # inches of a line of the caption, and letters in it
+_LONGEST_REFERENCE = 24
 _TERSE_FROM = 16  # nodes from which the graphs show names and values only
 
 
@@ -40,16 +42,16 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
     sides = {side.flow.title: side for side in (left, right)}
     heat = {name: relative(name, side.history) for name, side in sides.items() if len(side.history) > 1}
     rows = _rows(sides, heat, left.flow.scale, steps)
-    lines = textwrap.wrap(labels.plain(caption), 190)
+    lines = textwrap.wrap(labels.plain(caption), LETTERS)
     foot = 0.25 + _LINE * len(lines)
-    height = _HEAD + _GRAPHS + sum(_ROW + _GAP for _ in rows) + foot + 0.35
-    figure = style.new_figure(_WIDTH, height)
+    height = _HEAD + _GRAPHS + sum(_height(panels) + _GAP for panels in rows) + foot + 0.35
+    figure = style.new_figure(WIDTH, height)
     figure.set_layout_engine("none")
 
     def place(column, above, inches, pad=(0.0, 0.0)):
         """Axes in a column, so many inches below the top; pad: inches left free at its left and right."""
         x, width = column
-        edges = x + pad[0] / _WIDTH, width - sum(pad) / _WIDTH
+        edges = x + pad[0] / WIDTH, width - sum(pad) / WIDTH
         return figure.add_axes((edges[0], 1.0 - (above + inches) / height, edges[1], inches / height))
 
     figure.text(0.015, 1.0 - 0.42 / height, labels.plain(title), fontsize=20, fontweight="bold", va="center",
@@ -66,22 +68,26 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
         for column, draw in zip(columns, panels, strict=True):
             if draw is not None:
                 pad = (0.0, 0.0) if column is _MIDDLE else (0.75, 0.25)
-                draw(place(column, above - 0.3, _ROW, pad))
-        above += _ROW + _GAP
+                draw(place(column, above - 0.3, _height(panels), pad))
+        above += _height(panels) + _GAP
     figure.text(0.015, 0.2 / height, "\n".join(lines), fontsize=12, va="bottom", color=style.INK)
     return figure
 
 
+def _height(panels):
+    return _ROW if len(panels) > 1 else _LOW
+
+
 def _profiles(place, sides, theory):
     """Between the graphs: gradients, depth downwards as in the graphs, and below them activations."""
-    profile = place(_MIDDLE, _HEAD + 0.35, 5.1)
+    profile = place(_MIDDLE, _HEAD + 0.35, 4.6)
     gradients = {name: side.gradients for name, side in sides.items()}
     draw_gradients(profile, gradients, theory, relative=False, upright=True)
     names = list(dict.fromkeys(labels.plain(side.flow.reference) for side in sides.values()))
     where = f"“{names[0]}”" if len(names) == 1 else "each net’s reference"
     profile.set_xlabel(f"RMS of ∂L/∂z, relative to {where}", fontsize=10, color=style.INK)
     profile.legend(fontsize=9, frameon=False)
-    draw_activations(place(_MIDDLE, _HEAD + 6.45, 2.4), {name: side.activations for name, side in sides.items()})
+    draw_activations(place(_MIDDLE, _HEAD + 5.95, 2.1), {name: side.activations for name, side in sides.items()})
 
 
 def _rows(sides, heat, scale, steps):
@@ -142,13 +148,14 @@ def draw_legend(axes, left, right):
     ticks = labels.ticks(scale)
     axes.set_xticks([(value / scale + 1) / 2 for value, _ in ticks], [text for _, text in ticks])
     axes.tick_params(labelsize=9, length=2)
-    axes.set_title("▼ vanishing      gradient RMS of each node, relative to the reference      exploding ▲", fontsize=9)
-    same = left.reference == right.reference
-    names = f"“{left.reference}”" if same else f"“{left.reference}” (left), “{right.reference}” (right)"
-    note = f"reference (thick border): {labels.plain(names)}"
-    note += "\nedge width: the gradient that returns along it;  %: its share"
+    axes.set_title("▼ vanishing     gradient RMS of each node     exploding ▲", fontsize=9, color=style.INK)
+    names = list(dict.fromkeys(labels.shorten(flow.reference, _LONGEST_REFERENCE) for flow in (left, right)))
+    names = [f"“{names[0]}”"] if len(names) == 1 else [f"“{names[0]}” (left),", f"“{names[1]}” (right)"]
+    notes = [f"relative to {names[0]} (thick border)", *names[1:]] if len(names) == 1 else ["relative to", *names]
+    lines = [" ".join(notes), "edge width: the gradient that returns along it; %: its share"]
     place, figure = axes.get_position(), axes.get_figure()
-    style_of = {"fontsize": 9, "va": "center", "color": style.INK, "linespacing": 1.5}
-    figure.text(place.x1 + 0.03, (place.y0 + place.y1) / 2, note, **style_of)
-    highway = {"fontsize": 10, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}
-    figure.text(place.x1 + 0.24, (place.y0 + place.y1) / 2, "━━ highway (skip)", **highway)
+    x, y, down = place.x1 + 0.035, place.y1 + 0.05 / figure.get_figheight(), 0.19 / figure.get_figheight()
+    for i, line in enumerate(lines):
+        figure.text(x, y - i * down, line, fontsize=9, va="center", color=style.INK)
+    words = {"fontsize": 9, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}
+    figure.text(x, y - len(lines) * down, "━━ highway: skips the branch beside it", **words)

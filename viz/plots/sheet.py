@@ -6,7 +6,7 @@ from ..graph import labels
 from ..graph.draw import draw_pair
 from ..graph.flow import compare_scale
 from . import style
-from .comparison import draw_legend, write_heading
+from .comparison import LETTERS, WIDTH, draw_legend, write_heading
 from .curves import draw_curves
 from .heat import colour_bar, common_scale, draw_heat, relative
 from .profile import draw_gradients
@@ -26,7 +26,7 @@ def summary_sheet(
     """
     scale = compare_scale(left, right)
     left, right = left.with_scale(scale), right.with_scale(scale)
-    figure = style.new_figure(19.0, 14.0 if heat else 11.0)
+    figure = style.new_figure(WIDTH, 13.0 if heat else 10.0)
     figure.set_layout_engine("none")
     top, bottom, graphs_from = 0.93, 0.06, 0.33 if heat else 0.09
     figure.text(0.02, 0.975, labels.plain(title), fontsize=20, fontweight="bold", va="center", color=style.INK)
@@ -55,6 +55,6 @@ def summary_sheet(
             image = draw_heat(axes, values, common, x=steps, title=f"Through training: {name}")
             drawn.append(axes)
         colour_bar(figure, image, drawn, common)
-    words = textwrap.fill(labels.plain(caption), 190)
+    words = textwrap.fill(labels.plain(caption), LETTERS)
     figure.text(0.02, 0.02, words, fontsize=12, va="bottom", color=style.INK)
     return figure

@@ -7,7 +7,8 @@ class Camera {
   /* The whole graph; or, at first, a part of it, if its labels could not be read. Two graphs have one zoom. */
   fit(readable) {
     const [w, h] = this.size, whole = Math.min(...panes.map(p => p.whole));
-    const least = this.two ? 0.55 : 0.74, k = readable && whole < least ? Math.max(least, Math.min(0.9, (w - 36) / Math.min(this.w, 1200))) : whole;
+    const widest = Math.max(...panes.map(p => p.w)), least = 0.73;
+    const k = readable && whole < least ? Math.max(least, Math.min(0.9, (w - 36) / Math.min(widest, 1200))) : whole;
     const room = (size, length, rim) => length * k <= size - 28 - rim ? rim + (size - rim - length * k) / 2 : 18 + rim;
     this.look(room(w, this.w, 0), room(h, this.h, this.two ? 36 : 0), k);
   }

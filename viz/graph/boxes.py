@@ -1,0 +1,89 @@
+"""What stands in each node of the built-in picture and around each fold, and how much room that needs, in points."""
+
+from typing import NamedTuple
+
+from . import labels
+
+PADDING = 5.0
+TITLE, DETAIL, CAPTION = 10.0, 8.0, 9.0  # font sizes: of names and values, of what stands below them, of a fold
+TITLE_LINE, DETAIL_LINE, STRIP_LINE = 15.0, 11.5, 12.0
+_FRAME = (8.0, 9.0, 22.0)  # of a fold: from its nodes to its frame at the sides, above, and below, its caption included
+
+
+def text_width(text, size, bold=False):
+    """Width of a text in points, on the safe side: no font is measured, so that layout needs no renderer."""
+    ems = sum(
+        0.35 if c in "iljI.,:;|!' ()[]" else 0.95 if c in "mwMW⊕▼▲●…∅⚠%@" else 1.3 if ord(c) > 0x2E80 else 0.64
+        for c in text
+    )
+    return ems * size * (1.1 if bold else 1.0)
+
+
+class Box:
+    """What stands in a node, and how much room it needs. terse: name and value only."""
+
+    def __init__(self, node, flow, terse=False):
+        self.title, self.value = labels.title(node), labels.value(node, flow.scale, flow.has_gradients)
+        self.details = labels.narrow(labels.details(node, compact=labels.is_compact(flow)))
+        self.strip = labels.strip(node, compact=labels.is_compact(flow) or terse) if flow.has_gradients else []
+        if terse:
+            self.details = []
+        heading = text_width(self.title, TITLE, True) + (
+            12.0 + text_width(self.value, TITLE, True) if self.value else 0.0
+        )
+        self.width = 2 * PADDING + max([heading, 40.0, *(text_width(line, DETAIL) for line in self.details)])
+        self.height = 2 * PADDING - 2.0 + TITLE_LINE + DETAIL_LINE * len(self.details) + STRIP_LINE * bool(self.strip)
+
+
+class Frame(NamedTuple):
+    """The frame of a fold, its caption, and where that stands: left, top, right, bottom of both."""
+
+    box: tuple
+    caption: str
+    caption_box: tuple
+
+
+def boxes_of(flow, terse=False):
+    """A `Box` for each node; a fold is wide enough for its caption beside what leaves it."""
+    boxes = [Box(node, flow, terse) for node in flow.nodes]
+    for members in members_of_folds(flow):
+        needed = 2 * (text_width(_caption(flow, members), CAPTION) + 12.0) - 2 * _FRAME[0]
+        boxes[members[-1]].width = max(boxes[members[-1]].width, needed)
+    return boxes
+
+
+def members_of_folds(flow):
+    """The numbers of the nodes of each fold."""
+    folds = {}
+    for number, node in enumerate(flow.nodes):
+        if node.fold is not None:
+            folds.setdefault(node.fold, []).append(number)
+    return list(folds.values())
+
+
+def room_of_folds(together):
+    """{node: points to keep free (above, below) it}, for the frames."""
+    room = {}
+    for members in together:
+        room[members[0]] = (6.0, 0.0)
+        room[members[-1]] = (room.get(members[-1], (0.0, 0.0))[0], _FRAME[2] + 6.0)
+    return room
+
+
+def frames(flow, boxes, centres):
+    """The `Frame` of each fold, where its nodes have these centres."""
+    found = []
+    for members in members_of_folds(flow):
+        inside = [(*centres[i], boxes[i].width / 2, boxes[i].height / 2) for i in members]
+        left = min(x - w for x, _, w, _ in inside) - _FRAME[0]
+        right = max(x + w for x, _, w, _ in inside) + _FRAME[0]
+        top = min(y - h for _, y, _, h in inside) - _FRAME[1]
+        bottom = max(y + h for _, y, _, h in inside) + _FRAME[2]
+        caption = _caption(flow, members)
+        box = right - 6.0 - text_width(caption, CAPTION), bottom - 15.0, right - 6.0, bottom - 3.0
+        found.append(Frame((left, top, right, bottom), caption, box))
+    return found
+
+
+def _caption(flow, members):
+    return labels.fold([flow.nodes[i] for i in members])
