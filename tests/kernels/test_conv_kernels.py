@@ -45,6 +45,14 @@ CASES = {
     "depthwise_bands_stride_2": ((1, 2, 301, 290), 2, (3, 3), (2, 2), ONE, (1, 1), 2),
     "bands_of_rows_stride_2": ((1, 64, 71, 70), 9, (3, 3), (2, 2), ONE, (1, 1), 1),
     "bands_of_rows": ((1, 64, 70, 40), 9, (3, 3), (1, 1), ONE, (1, 1), 1),
+    "to_rgb": ((2, 16, 17, 19), 3, (3, 3), (1, 1), ONE, (1, 1), 1),
+    "to_rgb_stride_2": ((2, 16, 17, 19), 3, (5, 3), (2, 2), TWO, (1, 1), 1),
+    "to_two": ((2, 9, 12, 11), 2, (3, 3), (1, 2), ONE, (2, 1), 1),
+    "to_six_bands": ((1, 40, 61, 60), 6, (3, 3), (1, 1), ONE, (1, 1), 1),
+    "generator": ((2, 32, 16, 16), 24, (4, 4), (2, 2), ONE, (1, 1), 1),
+    "generator_to_rgb": ((2, 3, 32, 32), 16, (4, 4), (2, 2), ONE, (1, 1), 1),
+    "generator_odd": ((2, 17, 15, 13), 12, (4, 4), (2, 2), ONE, (1, 1), 1),
+    "generator_bands": ((1, 16, 64, 62), 64, (4, 4), (2, 2), ONE, (1, 1), 1),
 }
 SMALL = ["lenet_2", "resnet_down", "dilation_3_stride_2", "same_even", "depthwise", "grouped_stride_2"]
 # The error is measured against the largest number of the result. A sum of k products in float32 is off by
@@ -118,6 +126,14 @@ def test_no_bias():
     )
 
 
+@pytest.mark.parametrize("name", ["generator", "generator_to_rgb", "pointwise", "depthwise_stride_2"])
+def test_bias_of_a_transposed_convolution(name):
+    x, w, _, dy, geometry = _arrays(CASES[name], "float32")
+    bias = np.arange(x.shape[1], dtype=np.float32)
+    expected = oracles.conv2d_input_grad(dy, w, x.shape, *geometry) + bias[:, None, None]
+    _assert_close(conv.conv2d_input_grad(dy, w, x.shape, *geometry, bias), expected, "float32")
+
+
 def test_empty_batch():
     w = np.ones((4, 3, 3, 3), np.float32)
     x, dy = np.ones((0, 3, 8, 8), np.float32), np.ones((0, 4, 8, 8), np.float32)
@@ -138,6 +154,8 @@ def test_nan_and_inf_reach_what_they_touch_and_nothing_else(name, value):
         "dy": (dy, lambda: conv.conv2d_input_grad(dy, w, x.shape, *geometry)),
         "x_dw": (x, lambda: conv.conv2d_weight_grad(dy, x, w.shape, *geometry)),
         "dy_dw": (dy, lambda: conv.conv2d_weight_grad(dy, x, w.shape, *geometry)),
+        "w": (w, lambda: conv.conv2d_forward(x, w, bias, *geometry)),
+        "w_dx": (w, lambda: conv.conv2d_input_grad(dy, w, x.shape, *geometry)),
     }
     for array, function in functions.values():
         spots = [(0, 0, 0, 0), (-1, -1, -1, -1), (0, -1, array.shape[2] // 2, -1), (-1, 0, -1, 0)]

@@ -13,6 +13,10 @@ xp is x with zeros around it, s the stride, d the dilation. There are three ways
 Threads own samples, or bands of rows of a sample; for the weight gradient each sums its own share, and the
 shares are added in order, so that the same number of threads gives the same bits.
 
+The zeros around an image meet the weights, and those between the rows of dy meet x: where a zero times inf would be
+nan in results that, in PyTorch as in the formula, never met that inf, the kernels of `reference/conv.py` take over,
+which go tap by tap, slowly, over the pixels that each really meets.
+
 Everywhere stride and dilation are pairs (height, width), padding ((top, bottom), (left, right)); arrays are
 C-contiguous and of one dtype; nothing is checked.
 """
@@ -24,10 +28,10 @@ import numpy as np
 
 from tinygrad_course.kernels import conv_channels, conv_depthwise, conv_pixels, conv_plan, conv_pointwise
 from tinygrad_course.kernels.buffers import empty
-from tinygrad_course.kernels.conv_by_taps import weight_grad_by_taps
 from tinygrad_course.kernels.conv_pack import pack_weights
 from tinygrad_course.kernels.conv_plan import ceil_div, lanes_of_channels, pixels_pay, rows_of_channels
 from tinygrad_course.kernels.jit import num_threads, shared
+from tinygrad_course.kernels.reference import conv as by_taps
 from tinygrad_course.kernels.vector import VECTOR_BYTES
 
 SERIAL_BELOW = 4096  # numbers
@@ -93,6 +97,8 @@ def _room_for_pixels(plan):
 
 def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None."""
+    if not _finite(w):
+        return _by_taps(by_taps.conv2d_forward, x, w, bias, stride, padding, dilation, groups)
     channels, geometry = w.shape[0] // groups, (padding, dilation, groups)
     wide = lanes_of_channels(channels, x.itemsize)
     plan, size = conv_plan.forward_plan(x.shape[1:], w.shape, stride, *geometry, wide, x.itemsize)
@@ -110,6 +116,8 @@ def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups, bias=None):
     """dx (N, C, H, W): dy sent back through w; and, for a transposed convolution, bias (C,) added."""
+    if not _finite(w):
+        return _by_taps(by_taps.conv2d_input_grad, dy, w, x_shape, stride, padding, dilation, groups, bias)
     dx = empty(x_shape, dy.dtype)
     if conv_pointwise.fits(w.shape, stride, padding, groups):
         conv_pointwise.input_grad(dy, w, bias, dx)
@@ -150,9 +158,19 @@ def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
         conv_channels.weight_gradient(dy, x, packing, job, tables, shares, scratch)
         add_up = conv_channels.sum_shares.serial if dw.size < SERIAL_BELOW else conv_channels.sum_shares
         add_up(job, taps, shares, dw.reshape(-1))
+    if not _finite(dw):
+        return _by_taps(by_taps.conv2d_weight_grad, dy, x, w_shape, stride, padding, dilation, groups)
+    return dw
+
+
+def _finite(weights):
     with np.errstate(all="ignore"):
-        finite = math.isfinite(dw.sum())
-    return dw if finite else weight_grad_by_taps(dy, x, w_shape, stride, padding, dilation, groups)
+        return math.isfinite(np.add.reduce(weights, axis=None))
+
+
+def _by_taps(function, *arguments):
+    with np.errstate(all="ignore"):
+        return function(*arguments)
 
 
 def bias_grad(dy):

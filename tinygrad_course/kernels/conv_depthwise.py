@@ -11,6 +11,7 @@ from tinygrad_course.kernels.tile import dots, gather, store, zeros
 from tinygrad_course.kernels.vector import VECTOR_BYTES, lanes
 
 TAPS = 5  # that a tile sums
+PIECE = 4096  # pixels that are summed by themselves: a sum of sums is more exact
 SLACK = 2 * VECTOR_BYTES // 4  # numbers read past a plane's end by the last vector
 
 
@@ -34,15 +35,17 @@ def weight_gradient_channel(o, dy, x, packing, job, tables, stride_h, stride_w, 
             for j in range(dy.shape[3]):
                 packed_dy[to + j * stride_w] = dy[n, o, i, j]
         for tap in range(0, job.taps, TAPS):
-            acc, places = tile, gather(tile, tables.shifts, tap)
-            for p in range(0, job.band * row_stride, length):
-                acc = dots(acc, packed_dy, p, packed, places)
-            store(acc, sums, 0, length, False)
-            for r in range(min(TAPS, job.taps - tap)):
-                total = sums[r * length]
-                for lane in range(1, length):
-                    total += sums[r * length + lane]
-                dw[o, tap + r] += total
+            places, end = gather(tile, tables.shifts, tap), job.band * row_stride
+            for begin in range(0, end, PIECE):
+                acc = tile
+                for p in range(begin, min(begin + PIECE, end), length):
+                    acc = dots(acc, packed_dy, p, packed, places)
+                store(acc, sums, 0, length, False)
+                for r in range(min(TAPS, job.taps - tap)):
+                    total = sums[r * length]
+                    for lane in range(1, length):
+                        total += sums[r * length + lane]
+                    dw[o, tap + r] += total
 
 
 @shared
