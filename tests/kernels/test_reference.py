@@ -69,7 +69,7 @@ WINDOWS = ((3, 2), (2, 1), (1, 1)), (5, 12)  # (kernel, stride, padding), and th
 
 ACTIVATIONS = {  # name: the numbers that it takes beside x
     "relu": (), "hardtanh": (-1.0, 0.5), "leaky_relu": (0.1,), "tanh": (), "sigmoid": (), "silu": (1.5,),
-    "elu": (1.2, 1.1, 0.9), "softplus": (2.0, 3.0), "gelu": (), "tanh_gelu": (), "erf": (),
+    "elu": (1.2, 1.1, 0.9), "softplus": (2.0, 3.0), "gelu": (), "tanh_gelu": (), "erf": (), "exp": (),
 }  # fmt: skip
 
 # family: {function: [arguments, made by a function of Arrays]}
@@ -88,7 +88,7 @@ TABLE = {
             lambda a, numbers=numbers: (a(0), a(0), *numbers),
         ]
         for name, numbers in ACTIVATIONS.items()
-        if name != "erf"
+        if name not in ("erf", "exp")
     },
     "conv": {
         "conv2d_forward": [

@@ -97,6 +97,17 @@ def leaky_relu_backward(dy, x, slope, dx):
         dx[i] = dy[i] if x[i] > zero else slope * dy[i]
 
 
+def exp(x):
+    """y = eˣ. Few numbers, and those of float64, take NumPy's own loop."""
+    return np.exp(x) if x.size < FEW or x.itemsize > 4 else _exp(x)
+
+
+@elementwise
+def _exp(x, y):
+    for i in prange(x.size):
+        y[i] = elementary.exp(x[i])
+
+
 def tanh(x):
     """y = tanh x. Few numbers, and those of float64, take NumPy's own loop, which is vectorized."""
     return np.tanh(x) if x.size < FEW or x.itemsize > 4 else _tanh(x)

@@ -35,6 +35,11 @@ def leaky_relu_backward(dy, x, slope):
     return np.where(x > 0, dy, slope * dy)
 
 
+def exp(x):
+    """y = eˣ"""
+    return np.exp(x)
+
+
 def tanh(x):
     """y = tanh(x)"""
     return np.tanh(x)
