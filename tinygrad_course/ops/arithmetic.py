@@ -10,7 +10,7 @@ from ..engine import Function, TensorBase, where
 from ..kernels import activation as kernels
 from . import convert
 from .division import div
-from .large import minus, over, plus, power, times
+from .large import MANY, minus, over, plus, power, times
 from .select import choose
 
 __all__ = [
@@ -29,7 +29,7 @@ class Add(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return plus(x, y)
+        return x + y if x.size < MANY else plus(x, y)
 
     def backward(self, dz):
         return dz, dz
@@ -58,7 +58,7 @@ class Mul(Function):
 
     def forward(self, x, y):
         self.saved = (y if self.needs[0] else None, x if self.needs[1] else None)
-        return times(x, y)
+        return x * y if x.size < MANY else times(x, y)
 
     def backward(self, dz):
         y, x = self.saved
