@@ -94,6 +94,10 @@ TABLE = {
         ]
         for name, numbers in ACTIVATIONS.items()
         if name not in ("erf", "exp")
+    }
+    | {
+        "keep": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, -1.0)],
+        "choose": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, a(a.batch, 70))],
     },
     "conv": {
         "conv2d_forward": [

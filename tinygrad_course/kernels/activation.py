@@ -230,6 +230,20 @@ def tanh_gelu_backward(dy, x, dx):
         dx[i] = dy[i] * (half * (one + t) + half * x[i] * (one - t * t) * slope)
 
 
+@cheap
+def keep(x, mask, other, y):
+    """y = x where the mask is true, else the number `other`. A loop, unlike NumPy's, without jumps."""
+    for i in prange(x.size):
+        y[i] = x[i] if mask[i] else other
+
+
+@cheap
+def choose(x, mask, other, y):
+    """y = x where the mask is true, else what the array `other` has there."""
+    for i in prange(x.size):
+        y[i] = x[i] if mask[i] else other[i]
+
+
 @elementwise
 def erf(x, y):
     """y = erf x."""

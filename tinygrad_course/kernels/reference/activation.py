@@ -113,6 +113,16 @@ def tanh_gelu_backward(dy, x):
     return dy * ((1 + t) / 2 + x * (1 - t * t) / 2 * (rate * (1 + 3 * 0.044715 * x * x)))
 
 
+def keep(x, mask, other):
+    """y = x where the mask is true, else a number"""
+    return np.where(mask, x, x.dtype.type(other))
+
+
+def choose(x, mask, other):
+    """y = x where the mask is true, else other"""
+    return np.where(mask, x, other)
+
+
 def erf(x):
     """y = erf x, number by number: NumPy has no erf"""
     return np.vectorize(math.erf, otypes=[x.dtype])(x)
