@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from .kernels import buffers
 from .modes import (
     Observer,
     enable_grad,
@@ -379,7 +380,7 @@ def _sum(entry, contribution):
     if ours:
         total += contribution
         return total, True
-    return total + contribution, True
+    return buffers.binary(np.add, total, contribution), True
 
 
 def _unbroadcast(contributions, edges):
@@ -399,7 +400,7 @@ def _accumulate(leaf, gradient, ours):
     if isinstance(gradient, TensorBase):
         leaf.grad = gradient.clone() if leaf.grad is None else leaf.grad + gradient
     elif leaf.grad is None:
-        leaf.grad = _tensor_class(np.asarray(gradient) if ours else np.array(gradient, order="C"))
+        leaf.grad = _tensor_class(np.asarray(gradient) if ours else buffers.copy(gradient))
     else:
         leaf.grad._data += gradient
         leaf.grad._changed_in_place()

@@ -29,6 +29,19 @@ def _pools():
     return nn.Sequential(*pools, nn.Flatten(), nn.Linear(8 * 6 * 6, 10))
 
 
+class _LookUp(nn.Module):
+    """Rows of a table, looked up by numbers, as images that change their size."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.shrink, self.read = nn.Embedding(10, 64), nn.AdaptiveAvgPool2d(5), nn.Linear(25, 10)
+
+    def forward(self, x):
+        images = self.table(x.abs().long().clamp(max=9)).reshape(len(x), -1, 8, 8)
+        images = images.maximum(0.5).clamp(max=2)
+        return self.read(self.shrink(images).exp().flatten(2).logsumexp(1))
+
+
 def _channelwise():
     """Depthwise, pointwise, strided, dilated and transposed convolution."""
     layers = [
@@ -46,6 +59,7 @@ NETS = {
     "LeNet-5": (models.LeNet5, (1, 32, 32), optim.Adam),
     "residual net": (lambda: models.CifarResNet(8), (3, 32, 32), lambda p: optim.SGD(p, lr=0.01, momentum=0.9)),
     "pooling": (_pools, (4, 16, 16), optim.AdamW),
+    "lookups": (_LookUp, (20,), optim.Adam),
     "convolutions": (_channelwise, (8, 16, 16), optim.Adam),
 }
 

@@ -81,6 +81,7 @@ FORWARD = {
     "gelu": (activation.gelu, _gelu),
     "tanh_gelu": (activation.tanh_gelu, _tanh_gelu),
     "erf": (activation.erf, _erf),
+    "exp": (activation.exp, np.exp),
 }
 BACKWARD = {
     "relu": (activation.relu_backward, lambda dy, y: np.where(y <= 0, 0.0, dy)),

@@ -53,6 +53,11 @@ def _max_pool_backward(a):
     return a(*index.shape), index, x.shape
 
 
+def _band(a, before, after):
+    first = np.sort(a.random.integers(0, before, after))
+    return first, np.minimum(a.random.integers(0, 4, after), before - first), a.plain(after, 3)
+
+
 def _adam(a, **changed):
     shape = (a.batch, 70)
     options = dict(step=3, lr=0.01, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1, decoupled=False, maximize=False)
@@ -69,7 +74,7 @@ WINDOWS = ((3, 2), (2, 1), (1, 1)), (5, 12)  # (kernel, stride, padding), and th
 
 ACTIVATIONS = {  # name: the numbers that it takes beside x
     "relu": (), "hardtanh": (-1.0, 0.5), "leaky_relu": (0.1,), "tanh": (), "sigmoid": (), "silu": (1.5,),
-    "elu": (1.2, 1.1, 0.9), "softplus": (2.0, 3.0), "gelu": (), "tanh_gelu": (), "erf": (),
+    "elu": (1.2, 1.1, 0.9), "softplus": (2.0, 3.0), "gelu": (), "tanh_gelu": (), "erf": (), "exp": (),
 }  # fmt: skip
 
 # family: {function: [arguments, made by a function of Arrays]}
@@ -88,7 +93,11 @@ TABLE = {
             lambda a, numbers=numbers: (a(0), a(0), *numbers),
         ]
         for name, numbers in ACTIVATIONS.items()
-        if name != "erf"
+        if name not in ("erf", "exp")
+    }
+    | {
+        "keep": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, -1.0)],
+        "choose": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, a(a.batch, 70))],
     },
     "conv": {
         "conv2d_forward": [
@@ -141,6 +150,20 @@ TABLE = {
     | {
         f"{name}_backward": [lambda a, f=name: (a(a.batch, 30), _run("softmax", f, "numpy", [a(a.batch, 30)])[0])]
         for name in ("softmax", "log_softmax")
+    },
+    "index": {
+        "add_rows": [
+            lambda a: (a(a.batch, 70), a.random.integers(0, 9, a.batch), 9),
+            lambda a: (a(a.batch, 1), a.random.integers(0, 900, a.batch), 900),
+            lambda a: (a(0, 4), a.random.integers(0, 5, 0), 5),
+        ],
+    },
+    "resample": {
+        "mix": [
+            lambda a: (a(a.batch, 4, 9), 2, *_band(a, 9, 14)),
+            lambda a: (a(a.batch, 9, 2, 5), 1, *_band(a, 9, 4)),
+            lambda a: (a(0, 9, 2), 1, *_band(a, 9, 4)),
+        ],
     },
     "loss": {
         "cross_entropy_forward": [

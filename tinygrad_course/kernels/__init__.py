@@ -20,7 +20,9 @@ import numpy as np
 
 from .threads import get_num_threads, set_num_threads
 
-FAMILIES = ("activation", "conv", "group_norm", "loss", "matmul", "norm", "optim", "pool", "softmax")
+FAMILIES = (
+    "activation", "conv", "group_norm", "index", "loss", "matmul", "norm", "optim", "pool", "resample", "softmax",
+)  # fmt: skip
 BACKENDS = ("numba", "numpy")
 
 _lock = threading.RLock()

@@ -97,6 +97,17 @@ def leaky_relu_backward(thread, threads, dy, x, slope, dx):
         dx[i] = dy[i] if x[i] > zero else slope * dy[i]
 
 
+def exp(x):
+    """y = eˣ. Few numbers, and those of float64, take NumPy's own loop."""
+    return np.exp(x) if x.size < FEW or x.itemsize > 4 else _exp(x)
+
+
+@elementwise
+def _exp(x, y):
+    for i in prange(x.size):
+        y[i] = elementary.exp(x[i])
+
+
 def tanh(x):
     """y = tanh x. Few numbers, and those of float64, take NumPy's own loop, which is vectorized."""
     return np.tanh(x) if x.size < FEW or x.itemsize > 4 else _tanh(x)
@@ -217,6 +228,20 @@ def tanh_gelu_backward(thread, threads, dy, x, dx):
         t = elementary.tanh(rate * (x[i] + x.dtype.type(TANH_CUBE) * (square * x[i])))
         slope = rate * (one + cube * square)
         dx[i] = dy[i] * (half * (one + t) + half * x[i] * (one - t * t) * slope)
+
+
+@cheap
+def keep(x, mask, other, y):
+    """y = x where the mask is true, else the number `other`. A loop, unlike NumPy's, without jumps."""
+    for i in prange(x.size):
+        y[i] = x[i] if mask[i] else other
+
+
+@cheap
+def choose(x, mask, other, y):
+    """y = x where the mask is true, else what the array `other` has there."""
+    for i in prange(x.size):
+        y[i] = x[i] if mask[i] else other[i]
 
 
 @elementwise

@@ -4,12 +4,14 @@ Output i of O, along an axis of n numbers, pools those from ⌊i n / O⌋ up to 
 does not divide n the windows differ by one in size, and neighbours may share a number.
 """
 
+import functools
 import math
 
 import numpy as np
 
 from .. import engine
-from ..engine import Function, where
+from ..engine import where
+from .bands import Mix, bands
 from .conv import SHAPES, as_images, from_images
 from .convert import expect_tensor
 from .pool import AvgPool2d, MaxPool2d, Winners, check_images
@@ -18,39 +20,19 @@ __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", 
 METHODS = []  # of Tensor
 
 
-class AdaptiveAvgPool(Function):
+class AdaptiveAvgPool(Mix):
     """y_i = mean of x from ⌊i n / O⌋ up to ⌈(i + 1) n / O⌉;  ∂L/∂x_j sums ∂L/∂y_i / size over the windows around j."""
 
-    __slots__ = ("input_shape", "size")
+    __slots__ = ("size",)
     name = "adaptive_avg_pool"
 
     def __init__(self, size):
         self.size = size  # of the last axes of y
 
-    def _axes(self):
-        """(axis, where its windows begin, where they end) for each axis that is pooled."""
-        first = len(self.input_shape) - len(self.size)
-        return [(first + k, *window_bounds(self.input_shape[first + k], o)) for k, o in enumerate(self.size)]
-
-    def _per_axis(self, numbers, axis):
-        return numbers.reshape([-1 if a == axis else 1 for a in range(len(self.input_shape))])
-
     def forward(self, x):
-        self.input_shape = x.shape
-        count = np.ones((), x.dtype)
-        for axis, begin, end in self._axes():
-            x = range_sums(x, begin, end, axis)
-            count = count * self._per_axis((end - begin).astype(x.dtype), axis)
-        return x / count
-
-    def backward(self, dy):
-        for axis, begin, end in self._axes():
-            dy = dy / self._per_axis((end - begin).astype(dy.dtype), axis)
-            places = np.arange(self.input_shape[axis])  # place j is in the windows that have begun and not ended
-            dy = range_sums(dy, np.searchsorted(end, places, "right"), np.searchsorted(begin, places, "right"), axis)
-        return dy
-
-    backward_on_tape = Function.linear_on_tape
+        before = x.shape[x.ndim - len(self.size) :]
+        self.bands = [_bands(n, o, x.dtype.type) for n, o in zip(before, self.size, strict=True)]
+        return Mix.forward(self, x)
 
 
 class AdaptiveMaxPool2d(Winners):
@@ -66,18 +48,14 @@ def window_bounds(size, output_size):
     return i * size // max(output_size, 1), -(-(i + 1) * size // max(output_size, 1))
 
 
-def range_sums(x, begin, end, axis):
-    """z_k = x_b + … + x_(e-1) along an axis, for b, e = begin_k, end_k."""
-    if not begin.size or not x.size:
-        return np.zeros((*x.shape[:axis], begin.size, *x.shape[axis + 1 :]), x.dtype)
-    one_more = np.zeros((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)  # so that `end` is a place, too
-    bounds = np.stack([begin, end], 1).reshape(-1)
-    every_second = (slice(None),) * axis + (slice(None, None, 2),)
-    z = np.add.reduceat(np.concatenate([x, one_more], axis), bounds, axis)[every_second]
-    empty = begin >= end
-    if empty.any():
-        z[(slice(None),) * axis + (empty,)] = 0
-    return z
+@functools.lru_cache
+def _bands(before, after, real):
+    """What each of the `after` means of an axis takes of its `before` numbers."""
+    begin, end = window_bounds(before, after)
+    size = end - begin
+    members = [np.arange(*window) for window in zip(begin, end, strict=True)]
+    return bands(np.repeat(np.arange(after), size), np.concatenate([*members, np.arange(0)]),
+                 np.repeat(1 / size, size).astype(real), after, before)  # fmt: skip
 
 
 def adaptive_avg_pool1d(input, output_size):

@@ -7,8 +7,10 @@ below them take tensors, NumPy arrays and Python numbers on either side.
 import numpy as np
 
 from ..engine import Function, TensorBase, where
+from ..kernels import activation as kernels
 from . import convert
 from .division import div
+from .large import MANY, minus, over, plus, power, times
 from .select import choose
 
 __all__ = [
@@ -27,7 +29,7 @@ class Add(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return x + y
+        return x + y if x.size < MANY else plus(x, y)
 
     def backward(self, dz):
         return dz, dz
@@ -41,7 +43,7 @@ class Sub(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return x - y
+        return minus(x, y)
 
     def backward(self, dz):
         return dz, -dz if self.needs[1] else None
@@ -56,11 +58,11 @@ class Mul(Function):
 
     def forward(self, x, y):
         self.saved = (y if self.needs[0] else None, x if self.needs[1] else None)
-        return x * y
+        return x * y if x.size < MANY else times(x, y)
 
     def backward(self, dz):
         y, x = self.saved
-        return None if y is None else dz * y, None if x is None else dz * x
+        return None if y is None else times(dz, y), None if x is None else times(dz, x)
 
 
 class Pow(Function):
@@ -71,7 +73,7 @@ class Pow(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        z = x**y
+        z = power(x, y)
         self.saved = (x, y, z if self.needs[1] else None)
         return z
 
@@ -79,7 +81,9 @@ class Pow(Function):
         x, y, z = self.saved
         dx = dy = None
         if self.needs[0]:
-            dx = choose(y == 0, 0, dz * (y * x ** (y - 1)))
+            one_for_all = not y.ndim
+            dx = times(times(dz, y), x if one_for_all and y == 2 else power(x, y - 1))
+            dx = dx if one_for_all and y != 0 else choose(y == 0, 0, dx)
         if self.needs[1]:
             dy = dz * choose((x == 0) & (y >= 0), 0, z * np.log(x))
         return dx, dy
@@ -105,13 +109,13 @@ class Exp(Function):
     replayable = True
 
     def forward(self, x):
-        z = np.exp(x)
+        z = kernels.exp(convert.contiguous(x))
         self.saved = (z,)
         return z
 
     def backward(self, dz):
         (z,) = self.saved
-        return dz * z
+        return times(dz, z)
 
 
 class Log(Function):
@@ -126,7 +130,7 @@ class Log(Function):
 
     def backward(self, dz):
         (x,) = self.saved
-        return dz / x
+        return over(dz, x)
 
 
 class Sqrt(Function):
@@ -142,7 +146,7 @@ class Sqrt(Function):
 
     def backward(self, dz):
         (z,) = self.saved
-        return dz / (2 * z)
+        return over(dz, times(z, z.dtype.type(2)))
 
 
 class Abs(Function):

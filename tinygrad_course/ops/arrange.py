@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..engine import Function, TensorBase, where
+from ..kernels import buffers
 from .index import getitem, index_select, pick
 from .reduce import normalize_dims
 from .shape import atleast_1d, sizes_of, transpose
@@ -75,8 +76,9 @@ class Pad(Function):
 
     def forward(self, x):
         self.sizes = x.shape
-        z = np.full([before + n + after for n, (before, after) in zip(x.shape, self.widths, strict=True)],
-                    self.value, x.dtype)  # fmt: skip
+        z = buffers.empty([before + n + after for n, (before, after) in zip(x.shape, self.widths, strict=True)],
+                          x.dtype)  # fmt: skip
+        z[...] = self.value
         z[self._inside()] = x
         return z
 

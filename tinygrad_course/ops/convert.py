@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import engine
 from ..engine import Function, TensorBase
+from ..kernels import buffers
 
 __all__ = ["cast"]
 METHODS = []  # of Tensor
@@ -43,7 +44,7 @@ class Cast(Function):
 
 def contiguous(array):
     """`array`, or a copy, as kernels want it: C-contiguous and writable. They would be compiled anew for others."""
-    return array if array.flags.carray else np.array(array, order="C")
+    return array if array.flags.carray else buffers.copy(array)
 
 
 def expect_tensor(x, name, role="input"):

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..engine import Function, where
 from . import convert
+from .large import over, times
 from .rounding import trunc
 
 __all__ = ["div", "divide", "true_divide", "floor_divide", "remainder", "fmod"]
@@ -23,11 +24,12 @@ class Div(Function):
 
     def forward(self, x, y):
         self.saved = (x if self.needs[1] else None, y)
-        return x / y
+        return over(x, y)
 
     def backward(self, dz):
         x, y = self.saved
-        return dz / y, None if x is None else -dz * x / (y * y)
+        dx = over(dz, y)
+        return dx, None if x is None else -times(dx, over(x, y))
 
 
 class FloorDivide(Function):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..engine import Adjoint, Function, where
 from .convert import expect_tensor
+from .index import add_rows, rows_of
 
 __all__ = ["embedding"]
 METHODS = []  # of Tensor
@@ -19,12 +20,10 @@ class Embedding(Function):
 
     def forward(self, weight):
         self.shape_of_table = weight.shape
-        return weight[self.indices]
+        return rows_of(weight, self.indices)
 
     def backward(self, dz):
-        dw = np.zeros(self.shape_of_table, dz.dtype)
-        np.add.at(dw, self.indices, dz)
-        return dw
+        return add_rows(dz, self.indices, self.shape_of_table)
 
     backward_on_tape = Function.linear_on_tape
 

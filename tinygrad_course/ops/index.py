@@ -4,11 +4,16 @@ Two operations do all of it, and each is the other's gradient: what was read fro
 added at that place, and what was written to a place gets the gradient that is read there.
 """
 
+import math
+
 import numpy as np
 
 from .. import engine
 from ..engine import Function, TensorBase, sum_to_shape, where
+from ..kernels import buffers
+from ..kernels import index as kernels
 from . import convert
+from .convert import contiguous
 from .reduce import normalize_dims
 from .shape import reshape
 
@@ -33,13 +38,18 @@ class GetItem(Function):
         self.input_shape = x.shape
         if self.needs[0]:  # an index array may be changed in place before backward reads it
             self.index = tuple(i.copy() if isinstance(i, np.ndarray) else i for i in self.index)
-        z = x[self.index]
+        z = rows_of(x, self.index[0]) if len(self.index) == 1 else x[self.index]
         return z if isinstance(z, np.ndarray) else x[(*self.index, ...)]  # a 0-d view instead of a NumPy scalar
 
     def backward(self, dz):
         dz = np.asarray(dz)
+        integers = [isinstance(i, np.ndarray) and i.dtype.kind != "b" for i in self.index]
+        if integers and all(integers) and dz.size:
+            leading = self.input_shape[: len(integers)]
+            rows = np.ravel_multi_index(self.index, leading, mode="wrap")
+            return add_rows(dz, rows, (math.prod(leading), *self.input_shape[len(leading) :])).reshape(self.input_shape)
         dx = np.zeros(self.input_shape, dz.dtype)
-        if any(isinstance(i, np.ndarray) and i.dtype.kind != "b" for i in self.index):
+        if any(integers):
             np.add.at(dx, self.index, dz)
         else:
             dx[self.index] = dz
@@ -84,6 +94,21 @@ class IndexPut(Function):
     def backward_on_tape(self, dz):
         dx = dz if self.accumulate else IndexPut(self.index)(dz, pick(np.zeros((), dz.dtype)))
         return dx, sum_to_shape(GetItem(self.index)(dz), self.value_shape) if self.needs[1] else None
+
+
+def rows_of(x, index):
+    """x[index], for one index of any kind."""
+    if type(index) is not np.ndarray or index.dtype.kind == "b" or x.nbytes < buffers.LARGE:
+        return x[index]
+    if not index.size or index.min() < 0 or index.max() >= len(x):
+        return x[index]
+    return np.take(x, index, 0, out=buffers.empty((*index.shape, *x.shape[1:]), x.dtype), mode="clip")
+
+
+def add_rows(rows, index, shape):
+    """The sum, of a `shape` (V, …), of an array's rows (…) at the places in 0 … V - 1 that `index` names."""
+    rows = contiguous(rows).reshape(index.size, math.prod(shape[1:]))
+    return kernels.add_rows(rows, contiguous(index.astype(np.int64, copy=False)).reshape(-1), shape[0]).reshape(shape)
 
 
 def getitem(x, index):

@@ -13,8 +13,8 @@ from ..engine import Function, TensorBase, where
 from . import convert
 from .arithmetic import mul
 from .convert import expect_tensor
+from .large import minus, times
 from .reduce import mean, sum
-from .select import choose
 from .shape import expand
 
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
@@ -47,7 +47,7 @@ class Loss(Function):
     def backward(self, dz):
         dz = dz * self.share
         slopes = self.slopes(*self.saved)
-        return tuple([dz * slope if need else None for slope, need in zip(slopes, self.needs, strict=True)])
+        return tuple([times(slope, dz) if need else None for slope, need in zip(slopes, self.needs, strict=True)])
 
 
 class MSELoss(Loss):
@@ -57,11 +57,11 @@ class MSELoss(Loss):
     replayable = True
 
     def losses(self, x, y):
-        difference = x - y
-        return difference * difference
+        difference = minus(x, y)
+        return times(difference, difference)
 
     def slopes(self, x, y):
-        slope = 2 * (x - y)
+        slope = times(minus(x, y), 2)
         return slope, -slope if self.needs[1] else None
 
 
@@ -76,11 +76,14 @@ class L1Loss(Loss):
 
     def slopes(self, x, y):
         slope = np.sign(x - y)
-        return slope, -slope
+        return slope, -slope if self.needs[1] else None
 
 
 class SmoothL1Loss(Loss):
-    """ℓ = d²/2β where |d| < β, else |d| - β/2, with d = x - y;  ∂ℓ/∂x = d/β, else sign d."""
+    """ℓ = d²/2β where |d| < β, else |d| - β/2, with d = x - y;  ∂ℓ/∂x = d/β, else sign d.
+
+    With c = d held within [-β, β], both cases are one:  ℓ = c (d - c/2)/β,  ∂ℓ/∂x = c/β.
+    """
 
     __slots__ = ("beta",)
     replayable = True
@@ -89,17 +92,18 @@ class SmoothL1Loss(Loss):
         self.reduction, self.beta = reduction, beta
 
     def losses(self, x, y):
-        distance = np.abs(x - y)
-        return np.where(distance < self.beta, distance * distance * (0.5 / self.beta), distance - 0.5 * self.beta)
+        return times(_held(minus(x, y), self.beta), 1 / self.beta)
 
     def slopes(self, x, y):
-        difference = x - y
-        slope = choose(np.abs(difference) < self.beta, difference * (1 / self.beta), np.sign(difference))
-        return slope, -slope
+        slope = times(minus(x, y).clip(-self.beta, self.beta), 1 / self.beta)
+        return slope, -slope if self.needs[1] else None
 
 
 class HuberLoss(Loss):
-    """ℓ = d²/2 where |d| ≤ δ, else δ (|d| - δ/2), with d = x - y;  ∂ℓ/∂x = d, else δ sign d."""
+    """ℓ = d²/2 where |d| ≤ δ, else δ (|d| - δ/2), with d = x - y;  ∂ℓ/∂x = d, else δ sign d.
+
+    With c = d held within [-δ, δ], both cases are one:  ℓ = c (d - c/2),  ∂ℓ/∂x = c.
+    """
 
     __slots__ = ("delta",)
     replayable = True
@@ -108,13 +112,17 @@ class HuberLoss(Loss):
         self.reduction, self.delta = reduction, delta
 
     def losses(self, x, y):
-        distance = np.abs(x - y)
-        return np.where(distance <= self.delta, 0.5 * distance * distance, self.delta * (distance - 0.5 * self.delta))
+        return _held(minus(x, y), self.delta)
 
     def slopes(self, x, y):
-        difference = x - y
-        slope = choose(np.abs(difference) <= self.delta, difference, np.sign(difference) * self.delta)
-        return slope, -slope
+        slope = minus(x, y).clip(-self.delta, self.delta)
+        return slope, -slope if self.needs[1] else None
+
+
+def _held(d, bound):
+    """c (d - c/2), with c = d held within [-bound, bound]."""
+    c = d.clip(-bound, bound)
+    return times(c, minus(d, times(c, 0.5)))
 
 
 # ------------------------------------------------------------------------------------- what losses share

@@ -1,10 +1,14 @@
 """Losses of yes-or-no questions."""
 
+import math
+
 import numpy as np
 
-from ..engine import where
+from ..engine import TensorBase, where
+from ..kernels import activation as kernels
 from .arithmetic import mul
-from .convert import expect_tensor
+from .convert import contiguous, expect_tensor
+from .large import minus, plus, times
 from .loss import Loss, broadcast, reduced, reduction_of
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits"]
@@ -39,25 +43,28 @@ class BinaryCrossEntropyWithLogits(Loss):
     __slots__ = ()
 
     def losses(self, x, y, p=None):
-        return (1 - y) * x + _weight_of_log(y, p) * softplus(-x)
+        costs = softplus(-x)
+        return plus(times(1 - y, x), costs if p is None else times(_weight_of_log(y, p), costs))
 
     def slopes(self, x, y, p=None):
-        log_weight, cost = _weight_of_log(y, p), softplus(-x)
-        positive = np.exp(-cost)  # σ(x)
         if p is None:
-            return positive - y, -x if self.needs[1] else None
+            positive = x.sigmoid() if isinstance(x, TensorBase) else kernels.sigmoid(contiguous(x))
+            return minus(positive, y), -x if self.needs[1] else None
+        log_weight, cost = _weight_of_log(y, p), softplus(-x)
         # 1 - σ(x) = σ(-x) = exp(-softplus(x)), which does not vanish for large x
         dx = 1 - y - log_weight * np.exp(-softplus(x))
         return dx, (p - 1) * cost - x, y * cost
 
 
 def _weight_of_log(y, p):
-    return 1 if p is None else 1 + (p - 1) * y
+    return 1 + (p - 1) * y
 
 
 def softplus(x):
     """ln(1 + eˣ) of an array or a tensor, without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+    if isinstance(x, TensorBase):
+        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+    return kernels.softplus(contiguous(np.asarray(x)), 1.0, math.inf)
 
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):

@@ -5,9 +5,11 @@ import math
 import numpy as np
 
 from .. import engine
-from ..engine import Function, where
+from ..engine import Function, TensorBase, where
+from ..kernels import activation as kernels
 from . import convert
 from .convert import numpy_names
+from .large import minus, times
 from .reduce import dims_of, opened
 from .select import choose
 
@@ -27,7 +29,8 @@ class LogSumExp(Function):
     def forward(self, x):
         high = np.max(x, axis=self.axes, keepdims=True, initial=-np.inf)
         high = np.where(np.isfinite(high), high, 0)
-        z = np.log(np.exp(x - high).sum(axis=self.axes, keepdims=True)) + high
+        powers = kernels.exp(convert.contiguous(minus(x, high)))
+        z = np.log(powers.sum(axis=self.axes, keepdims=True)) + high
         z = z if self.keepdim else z.squeeze(self.axes)
         self.saved = x, z
         return z
@@ -35,7 +38,8 @@ class LogSumExp(Function):
     def backward(self, dz):
         x, z = self.saved
         dz, z = (opened(a, self.axes, self.keepdim, x.shape) for a in (dz, z))
-        return dz * np.exp(x - z)
+        below = minus(x, z)
+        return times(np.exp(below) if isinstance(below, TensorBase) else kernels.exp(convert.contiguous(below)), dz)
 
 
 class VectorNorm(Function):
@@ -50,29 +54,29 @@ class VectorNorm(Function):
         self.p, self.axes, self.keepdim = p, axes, keepdim
 
     def forward(self, x):
-        size = np.abs(x)
         if self.p == 2:
-            z = np.sqrt((x * x).sum(axis=self.axes, keepdims=self.keepdim))
+            z = np.sqrt(times(x, x).sum(axis=self.axes, keepdims=self.keepdim))
         elif self.p == 0:
             z = (x != 0).sum(axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
         elif math.isinf(self.p):
-            z = np.max(size, axis=self.axes, keepdims=self.keepdim, initial=0) if self.p > 0 else np.min(
-                size, axis=self.axes, keepdims=self.keepdim)  # fmt: skip
+            z = np.max(np.abs(x), axis=self.axes, keepdims=self.keepdim, initial=0) if self.p > 0 else np.min(
+                np.abs(x), axis=self.axes, keepdims=self.keepdim)  # fmt: skip
         else:
-            z = (size**self.p).sum(axis=self.axes, keepdims=self.keepdim) ** (1 / self.p)
+            z = (np.abs(x) ** self.p).sum(axis=self.axes, keepdims=self.keepdim) ** (1 / self.p)
         self.saved = x, z
         return z
 
     def backward(self, dz):
         x, z = self.saved
         dz, z = (opened(a, self.axes, self.keepdim, x.shape) for a in (dz, z))
-        sign, size, p = np.sign(x), np.abs(x), self.p
+        p = self.p
+        if p == 2:
+            return times(x, choose(z == 0, 0, dz / z))
+        sign, size = np.sign(x), np.abs(x)
         if p == 0:
             return dz * (sign * 0)
         if p == 1:
             return dz * sign
-        if p == 2:
-            return dz * choose(z == 0, 0, x / z)
         if math.isinf(p):
             holders = engine._array(size) == engine._array(z)
             return dz * (sign * (holders / holders.sum(axis=self.axes, keepdims=True)).astype(x.dtype))

@@ -5,13 +5,15 @@ Every mode mixes, along one axis after the other, a few numbers of x into each n
 lies at i (n - 1)/(n' - 1): the first and the last pixel stay where they are.
 """
 
+import functools
 import math
 
 import numpy as np
 
-from ..engine import Function, where
-from .adaptive_pool import AdaptiveAvgPool, range_sums
-from .convert import expect_tensor
+from ..engine import where
+from .adaptive_pool import AdaptiveAvgPool
+from .bands import Mix, bands
+from .convert import cast, expect_tensor, floating
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
 METHODS = []  # of Tensor
@@ -20,38 +22,14 @@ BY_DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}  # mode: th
 MODES = ("nearest", "nearest-exact", "area", *BY_DIMS)
 
 
-class Interpolate(Function):
+class Interpolate(Mix):
     """z_i = Σ_k w_ki x_{p_k(i)} along each of the last axes;  ∂L/∂x_j = Σ w_ki ∂L/∂z_i where p_k(i) = j."""
 
-    __slots__ = ("sizes", "tables")
+    __slots__ = ("tables",)
 
-    def __init__(self, tables):
+    def __init__(self, tables, bands):
         self.tables = tables  # for each axis from the last one backwards: (places p_k, weights w_k or None) for each k
-
-    def forward(self, x):
-        self.sizes = x.shape
-        for axis, table in self._axes(x):
-            x = sum(np.take(x, p, axis) if w is None else np.take(x, p, axis) * w for p, w in table)
-        return x
-
-    def backward(self, dz):
-        for axis, table in self._axes(dz):
-            places = np.arange(self.sizes[axis])
-            # The places grow with i, so each number of x has gone to outputs that are neighbours.
-            dz = sum(
-                range_sums(
-                    dz if w is None else dz * w, np.searchsorted(p, places), np.searchsorted(p, places, "right"), axis
-                )
-                for p, w in table
-            )
-        return dz
-
-    def _axes(self, x):
-        """(axis, table) with the weights in the shape that multiplies x."""
-        for k, table in enumerate(self.tables):
-            yield x.ndim - 1 - k, [(p, None if w is None else w.reshape((-1,) + (1,) * k)) for p, w in table]
-
-    backward_on_tape = Function.linear_on_tape
+        self.bands = bands  # the same, for each axis from the first one on
 
 
 def interpolate(
@@ -94,8 +72,10 @@ def interpolate(
         raise NotImplementedError(f"{where()}interpolate: mode {mode!r} is not for {dtype}; convert with .float()")
     if mode == "area":
         return AdaptiveAvgPool(size)(input)
-    axes = reversed(list(zip(shape[2:], size, scales, strict=True)))
-    return Interpolate([_table(mode, *axis, bool(align_corners), dtype.type) for axis in axes])(input)
+    x = floating(input)
+    axes = zip(shape[2:], size, scales, strict=True)
+    tables, mixtures = zip(*[_mixture(mode, *axis, bool(align_corners), x._data.dtype.type) for axis in axes])
+    return cast(Interpolate(tables[::-1], mixtures)(x), dtype)
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
@@ -127,6 +107,15 @@ def _size_and_scales(before, size, scale_factor, recompute):
         return tuple(int(s) for s in several), (None,) * dims
     after = tuple(math.floor(float(n) * s) for n, s in zip(before, several, strict=True))
     return after, (None,) * dims if recompute else several
+
+
+@functools.lru_cache
+def _mixture(mode, before, after, factor, align_corners, real):
+    """The table of an axis, and the bands of the matrix that it stands for."""
+    table = _table(mode, before, after, factor, align_corners, real)
+    places = np.concatenate([p for p, _ in table])
+    weights = np.concatenate([np.ones(after, real) if w is None else w for _, w in table])
+    return table, bands(np.tile(np.arange(after), len(table)), places, weights, after, before)
 
 
 def _table(mode, before, after, factor, align_corners, real):

@@ -4,7 +4,9 @@ import numpy as np
 
 from .. import engine
 from ..engine import Function, TensorBase
+from ..kernels import activation as kernels
 from . import convert
+from .large import MANY
 
 __all__ = ["where", "maximum", "minimum", "fmax", "fmin", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num"]
 METHODS = [name for name in __all__ if name != "where"]  # of Tensor
@@ -15,7 +17,20 @@ def choose(mask, x, y):
     """x where `mask` is true, else y, for arrays or tensors: so that one formula of backward does for both."""
     if isinstance(x, TensorBase) or isinstance(y, TensorBase):
         return where(mask, x, y)
+    if type(mask) is np.ndarray and mask.size >= MANY:
+        full = [convert.contiguous(a) if _is_full(a, mask) else None for a in (x, y)]
+        if full[0] is not None and full[1] is not None and x.dtype == y.dtype:
+            return kernels.choose(full[0], convert.contiguous(mask), full[1])
+        if full[0] is not None and np.ndim(y) == 0:
+            return kernels.keep(full[0], convert.contiguous(mask), float(y))
+        if full[1] is not None and np.ndim(x) == 0:
+            return kernels.keep(full[1], convert.contiguous(~mask), float(x))
     return np.where(mask, x, y)
+
+
+def _is_full(x, mask):
+    """Whether x is an array of floating numbers, one for each place of the mask."""
+    return type(x) is np.ndarray and x.dtype.kind == "f" and x.shape == mask.shape
 
 
 class Where(Function):
@@ -28,7 +43,7 @@ class Where(Function):
         self.condition = condition
 
     def forward(self, x, y):
-        return np.where(self.condition, x, y)
+        return choose(self.condition, x, y)
 
     def backward(self, dz):
         return choose(self.condition, dz, 0), choose(self.condition, 0, dz)

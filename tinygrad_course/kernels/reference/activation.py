@@ -35,6 +35,11 @@ def leaky_relu_backward(dy, x, slope):
     return np.where(x > 0, dy, slope * dy)
 
 
+def exp(x):
+    """y = eˣ"""
+    return np.exp(x)
+
+
 def tanh(x):
     """y = tanh(x)"""
     return np.tanh(x)
@@ -106,6 +111,16 @@ def tanh_gelu_backward(dy, x):
     rate = math.sqrt(2 / math.pi)
     t = np.tanh(rate * (x + 0.044715 * x**3))
     return dy * ((1 + t) / 2 + x * (1 - t * t) / 2 * (rate * (1 + 3 * 0.044715 * x * x)))
+
+
+def keep(x, mask, other):
+    """y = x where the mask is true, else a number"""
+    return np.where(mask, x, x.dtype.type(other))
+
+
+def choose(x, mask, other):
+    """y = x where the mask is true, else other"""
+    return np.where(mask, x, other)
 
 
 def erf(x):

@@ -1,0 +1,49 @@
+"""What interpolation and averages over windows have in common: numbers that mix neighbours along an axis.
+
+As a matrix, such a mixture is 0 but for a band, and the gradient goes back along the same band read the other way.
+"""
+
+import numpy as np
+
+from ..engine import Function
+from ..kernels import resample as kernels
+from .convert import contiguous
+
+
+class Mix(Function):
+    """z_i = Σ_j w_ij x_j along each of the last axes;  ∂L/∂x_j = Σ_i w_ij ∂L/∂z_i."""
+
+    __slots__ = ("bands",)  # for each of those axes: the band of w, and the band of its transpose
+
+    def forward(self, x):
+        last, x = x.ndim - 1, contiguous(x)
+        for back, (band, _) in enumerate(reversed(self.bands)):
+            x = kernels.mix(x, last - back, *band)
+        return x
+
+    def backward(self, dz):
+        first, dz = dz.ndim - len(self.bands), contiguous(dz)
+        for axis, (_, band) in enumerate(self.bands):
+            dz = kernels.mix(dz, first + axis, *band)
+        return dz
+
+    backward_on_tape = Function.linear_on_tape
+
+
+def bands(output, source, weights, after, before):
+    """The band of w (after, before), and that of its transpose. `weights` stand at the places (output, source) of w.
+
+    A band is (first, count, table): number i mixes count_i numbers from first_i on, with the weights of row i.
+    """
+    return _band(output, source, weights, after), _band(source, output, weights, before)
+
+
+def _band(output, source, weights, size):
+    first, last = np.full(size, np.iinfo(np.int64).max), np.full(size, -1)
+    np.minimum.at(first, output, source)
+    np.maximum.at(last, output, source)
+    first = np.minimum(first, last + 1)  # nothing is mixed where nothing is named
+    count = last - first + 1
+    table = np.zeros((size, max(count.max(initial=0), 1)), weights.dtype)
+    np.add.at(table, (output, source - first[output]), weights)
+    return first, count, table
