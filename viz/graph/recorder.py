@@ -29,6 +29,8 @@ class Recording(engine.Observer):
     steps: one `Step` for each backward pass, small numbers only.
     """
 
+    keeps_arrays = False
+
     def __init__(self, model=None, names=None, every=1, details=False, optimizer=None):
         if every < 1 or int(every) != every:
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
@@ -47,7 +49,7 @@ class Recording(engine.Observer):
         self._arrived = {}  # order -> (the one contribution that is on its way there, its row)
         self._sums = {}  # index of a leaf with several uses -> what has arrived there
         self._known_parameters = [], {}  # as a trace begins with them, and whether there are others by now
-        self._new_parameters = False
+        self._new_parameters, self._learnt_for = False, None
         self._saved_by = None  # (names of the operations, bytes each saves), from the first step
         self._kept = set()  # ids of the arrays that operations of this graph keep
         self._structure = None, None  # signature, Structure of the last step
@@ -133,17 +135,18 @@ class Recording(engine.Observer):
         for source, contribution in zip(record[5], contributions):
             if contribution is None:
                 sent.append(-1)
-                continue
-            number = row if contribution is gradient else add(contribution)
-            sent.append(number)
-            if source is None:
-                continue
-            if source > 0:  # what arrives there alone has been measured here
-                arrived[source] = _NOTHING if source in arrived else (contribution, number)
-            elif trace.leaf_uses[-1 - source] == 1:
-                trace.leaf_gradients[-1 - source] = number
-            else:
+            elif source is not None and source < 0 and trace.leaf_uses[-1 - source] > 1:
+                sent.append(trace.table.add(contribution))  # now: the tape adds the next one to it
                 self._add_up(-1 - source, contribution)
+            else:
+                number = row if contribution is gradient else add(contribution)
+                sent.append(number)
+                if source is None:
+                    continue
+                if source > 0:  # what arrives there alone has been measured here
+                    arrived[source] = _NOTHING if source in arrived else (contribution, number)
+                else:
+                    trace.leaf_gradients[-1 - source] = number
         trace.passed[order] = row, sent
         self._visited.append(order)
         if node.hooks is not None:
@@ -164,7 +167,7 @@ class Recording(engine.Observer):
             if self._saved_by is None:
                 names = tuple([record[1] for record in trace.records.values()])
                 self._saved_by, self._kept = (names, list(map(trace.saved_bytes.get, trace.records))), set()
-        self._visited, self._sums, self._arrived = [], {}, {}
+        self._visited, self._sums, self._arrived, self._learnt_for = [], {}, {}, None
         self._passes += 1
         self._idle = self._passes % self._every != 0
 
@@ -196,8 +199,9 @@ class Recording(engine.Observer):
 
     def _leaf_record(self, trace, tensor):
         key, data = id(tensor), tensor._data
-        if tensor._requires_grad and key not in self._names:
+        if tensor._requires_grad and key not in self._names and self._learnt_for is not trace:
             self._learn_names()  # a layer may have made its parameters just now
+            self._learnt_for = trace
         parameter = key in self._parameters or type(tensor).__name__ == "Parameter"
         self._new_parameters = self._new_parameters or parameter
         row = -1 if parameter else trace.table.add(data)
