@@ -10,7 +10,7 @@ from importlib.resources import files
 from ..files import check_folder, write_atomically
 from ..graph import labels
 from ..graph.flow import compare_scale
-from . import facts, svg
+from . import chain, facts, svg
 from .legend import legend
 from .scene import Stage
 
@@ -48,21 +48,32 @@ def to_html(*flows, title=None):
     operations = {box.node.op for stage in stages for box in stage.boxes}
     data = {
         "title": heading, "panes": panes, "scale": scale, "bins": svg.BINS, "rules": facts.rules(operations),
-        "claim": facts.comparison(flows, names) if len(flows) == 2 else "",
+        "claim": facts.comparison(flows, names) if len(flows) == 2 else "", "theme": flows[0].theme,
     }  # fmt: skip
     parts = {
         "title": escape(heading), "css": style(), "js": script(), "data": _json(data),
         "light": svg.colour_rules(dark=False), "dark": _nested(svg.colour_rules(dark=True)),
-        "panes": "".join(_picture(stage, pane, number) for number, (stage, pane) in enumerate(zip(stages, panes))),
+        "panes": "".join(_picture(*one, number) for number, one in enumerate(zip(stages, panes, strict=True))),
         "two": " two" if len(flows) == 2 else "", "claim": svg.raised(data["claim"] or panes[0]["claim"]),
-        "legend": legend(flows, names), "subtitle": escape(_subtitle(flows)),
+        "legend": legend(flows, names), "beside": chain.beside(flows, names),
+        "theme": flows[0].theme, "subtitle": escape(_subtitle(flows)),
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 
 
 def script():
-    """The page's script, from its parts."""
-    return re.sub(" (=>|===?|!==) ", r"\1", "".join(_bare(_asset(f"{name}.js")) for name in _SCRIPTS))
+    """The page's script, from its parts, without the spaces that only a reader needs. The browser's tests run it."""
+    lines = "".join(_asset(f"{name}.js") for name in _SCRIPTS).split("\n")
+    text = _bare("\n".join(line if re.search("[\"'`]", line) else line.replace(", ", ",") for line in lines))
+    for pattern, short in _SPACES:
+        text = re.sub(pattern, short, text)
+    return text
+
+
+_SPACES = (
+    (r" (=>|===?|!==|&&|\|\||[<>+-]=|[*/?:]|\+(?! ?\+)|-(?! ?-)) ", r"\1"), (r"([\w\]]) = (?!1\b)", r"\1="),
+    (r"\b(if|for|while) \(", r"\1("), (r"\", (?=[\w$(\[{])", "\","), (r"\) \{", "){"), (r"([;{]) +", r"\1"), (r" +\}", "}"),
+)  # fmt: skip
 
 
 def style():
@@ -115,7 +126,7 @@ def _picture(stage, pane, number):
     shapes = [
         f'<rect class="fold" x="{x}" y="{y}" width="{w}" height="{h}" rx="10"/>'
         f'<text class="foldt" x="{x + 12}" y="{y + 4}">{caption}</text>'
-        for x, y, w, h, caption in scene["folds"]
+        for x, y, w, h, caption, *_ in scene["folds"]
     ]
     shapes += scene["paths"]
     for index, x, y, _ in scene["nodes"]:

@@ -29,10 +29,22 @@ class Graph extends Camera {
       const w = this.cards[c].w, h = this.cards[c].t;
       return {key: prefix + i, c, sub, x, y, w, h, ox: x, oy: y, ow: w, oh: h};
     });
+    const folds = [];
+    (scene.folds || []).forEach(([x, y, w, h, text, sub, members], i) => {
+      const key = `${prefix}F${i}`;
+      if (sub >= 0 && this.open.has(key)) {  // a frame with all repeats stands for the nodes of one
+        const frame = {key, c: nodes[members[0]].c, sub, x, y, w, h, ox: x, oy: y, ow: w, oh: h, text};
+        for (const member of members) nodes[member].gone = frame;
+        nodes.push(frame);
+      } else {
+        folds.push([x, y, w, h, text, sub < 0 ? "" : key]);
+        for (const member of members) nodes[member].fold = sub < 0 ? "" : key;
+      }
+    });
     let columns = [-1e9, ...scene.columns, 1e9];
     const maps = [];
     for (const node of nodes) {
-      if (node.sub < 0 || !this.open.has(node.key)) continue;
+      if (node.gone || node.sub < 0 || !this.open.has(node.key)) continue;
       node.inner = this.arrange(this.d.insides[node.sub], node.key + "/");
       const w = Math.max(node.w, node.inner.w + 2 * RIM), h = Math.max(node.h, node.inner.h + HEAD + RIM);
       const c = columns.findLastIndex(x => x <= node.x);
@@ -49,15 +61,17 @@ class Graph extends Camera {
       node.h = h;
     }
     const through = (x, y) => maps.reduce((p, m) => give(m, ...p), [x, y]);
-    const edges = scene.paths.map((path, i) => {
-      const row = scene.edges[i], s = nodes[row[0]], t = nodes[row[1]];
+    const place = i => nodes[i] && nodes[i].gone || nodes[i], edges = [];
+    scene.paths.forEach((path, i) => {
+      const row = scene.edges[i], s = place(row[0]), t = place(row[1]);
+      if (s && s === t) return;
       const [lx, ly] = through(row[8], row[9]);
-      return {row, lx, ly, share: scene.shares[i], path: maps.length ? warp(path, s, t, through) : path};
+      edges.push({row, s, t, lx, ly, share: scene.shares[i], path: maps.length ? warp(path, s, t, through) : path});
     });
-    const folds = (scene.folds || []).map(([x, y, w, h, text]) => {
-      const [x0, y0] = through(x, y), [x1, y1] = through(x + w, y + h);
-      return [x0, y0, x1 - x0, y1 - y0, text];
-    });
+    for (const fold of folds) {
+      const [x, y, w, h] = fold, [x0, y0] = through(x, y), [x1, y1] = through(x + w, y + h);
+      fold.splice(0, 4, x0, y0, x1 - x0, y1 - y0);
+    }
     const right = Math.max(0, ...nodes.map(n => n.x + n.w)), was = Math.max(0, ...nodes.map(n => n.ox + n.ow));
     const below = Math.max(0, ...nodes.map(n => n.y + n.h)), wasBelow = Math.max(0, ...nodes.map(n => n.oy + n.oh));
     return {nodes, edges, folds, w: scene.w + right - was, h: scene.h + below - wasBelow};
@@ -69,20 +83,21 @@ class Graph extends Camera {
     this.w = all.w;
     this.h = all.h;
     const walk = (part, dx, dy, inside) => {
-      for (const [x, y, w, h, text] of part.folds) {
+      for (const [x, y, w, h, text, key] of part.folds) {
         html.f.push(`<rect class="fold" x="${x}" y="${y}" width="${w}" height="${h}" rx="10"/>`);
-        html.c.push(`<text class="foldt unfold" role="button" tabindex="0" aria-label="Unfold ${text}" x="${x + 12}" y="${y + 4}">${text} ⊞</text>`);
+        html.c.push(`<text class="foldt unfold" role="button" tabindex="0" data-open="${key}" aria-label="Unfold ${text}" x="${x + 12}" y="${y + 4}">${text} ⊞</text>`);
       }
       for (const node of part.nodes) {
-        const card = this.cards[node.c], x = node.x + dx, y = node.y + dy;
+        const card = this.cards[node.c], x = node.x + dx, y = node.y + dy, title = node.text || esc(card.n);
+        if (node.gone) continue;
         if (node.inner) {
           html.f.push(`<g class="n frame" data-open="${node.key}" transform="translate(${x},${y})"><rect class="b"`
-            + ` width="${node.w}" height="${node.h}" rx="9"/><g class="o" role="button" tabindex="0" aria-label="Close ${esc(card.n)}">`
+            + ` width="${node.w}" height="${node.h}" rx="9"/><g class="o" role="button" tabindex="0" aria-label="Close ${title}">`
             + `<rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7"/></g>`
-            + `<text class="t" x="28" y="19">${esc(card.n)}</text></g>`);
+            + `<text class="t" x="28" y="19">${title}</text></g>`);
           walk(node.inner, x + (node.w - node.inner.w) / 2, y + HEAD, node);
         } else {
-          const item = {index: items.length, card, key: node.key, sub: node.sub, x, y, w: node.w, h: node.h, outs: [], ins: []};
+          const item = {index: items.length, card, key: node.key, sub: node.sub, fold: node.fold, x, y, w: node.w, h: node.h, outs: [], ins: []};
           node.item = item;
           items.push(item);
           for (const vertex of card.mem || []) owner.set(vertex, item);
@@ -92,10 +107,10 @@ class Graph extends Camera {
       }
       if (dx || dy) html.e.push(`<g transform="translate(${dx},${dy})">`);
       for (const edge of part.edges) {
-        const [s, t] = edge.row, of = part.nodes;
+        const {s, t} = edge;
         html.e.push(edge.path);
-        later.push({edge, s: of[s], t: of[t], port: inside && (!of[s] || !of[t]), dx, dy});
-        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${of[s] && of[t] ? edge.share : ""}</text>`);
+        later.push({edge, s, t, port: inside && (!s || !t), dx, dy});
+        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${s && t ? edge.share : ""}</text>`);
       }
       if (dx || dy) html.e.push("</g>");
     };
@@ -122,7 +137,7 @@ class Graph extends Camera {
       const [, , maker, reader, slot, rms, share, skip] = edge.row;
       const from = s.item || owner.get(maker), to = t.item || owner.get(reader);
       if (!from || !to) continue;
-      const one = {from, to, rms, share, skip, slot};
+      const one = {from, to, rms, share, skip, slot, key: `${reader}:${slot}`};
       logical.set(`${maker}>${reader}:${slot}`, one);
       if (!leaving.has(maker)) leaving.set(maker, []);
       leaving.get(maker).push(one);
