@@ -20,13 +20,13 @@ def beside(flows, names):
     for number, (flow, name) in enumerate(zip(flows, names, strict=True)):
         which = f": {escape(name)}" if len(flows) > 1 else ""
         if flow.explanation is not None:
-            parts.append(_section(f"Chain rule in numbers{which}", chain(flow, number)))
+            parts.append(_section(f"Chain rule in numbers{which}", chain(flow, number), len(flows) == 1))
         if flow.spectrum is not None:
-            parts.append(_section(f"Path spectrum{which}", spectrum(flow.spectrum), is_open=len(flows) == 1))
+            parts.append(_section(f"Path spectrum{which}", spectrum(flow.spectrum), len(flows) == 1))
     return "".join(parts)
 
 
-def _section(title, body, is_open=False):
+def _section(title, body, is_open):
     return f"<details{' open' * is_open}><summary>{title}</summary>{body}</details>"
 
 
@@ -121,10 +121,10 @@ def spectrum(found):
     drawn = f'<polyline points="{" ".join(line)}"/>' if line else ""
     words = f"mean {found.mean_length:.2f} of {len(found.blocks)} branches; the highway alone brings {shares[0]:.2%}"
     dashed = "" if ratio is None else f"; dashed: the binomial law for a branch ratio of {ratio:.3g}"
-    title = f"branches that the gradient at {_text(labels.shorten(found.at, 20))} went through"
+    title = "branches that the gradient went through"
     return (
         f'<svg class="spectrum" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Share of the gradient’s energy'
         f' by the {title}: {words}"><text class="most" x="0" y="9">{top:.0%}</text>{"".join(bars)}{drawn}'
         f'{"".join(numbers)}<text x="{_WIDTH / 2:g}" y="{_HEIGHT - 2}">{title}</text></svg>'
-        f"<p>Share of its energy: {words}{dashed}.</p>"
+        f"<p>Share of the gradient’s energy at {_text(labels.shorten(found.at, 30))}: {words}{dashed}.</p>"
     )

@@ -15,6 +15,7 @@ _LONG = 34  # characters from which a line of detail is divided
 _TOGGLE = 18.0  # room for the button that opens a node
 _TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
+_LAST = 5.0  # pixels that an edge goes on after its last corner, at least
 _GRADIENT = re.compile(r"(?:, )?gradient [−\d.]+(?:e[−+]\d+)?$")  # a lone number's, shown when it has arrived
 _POWER = re.compile(r"10\^([+−-]?\d+(?:\.\d+)?)")
 
@@ -164,6 +165,7 @@ def _path(points, head, radius=9.0):
         if abs(x1 - x0) < 0.5:
             return f"M{_at(x0, y0)}L{_at(x1, end)}"
         return f"M{_at(x0, y0)}C{_at(x0, middle)} {_at(x1, middle)} {_at(x1, end)}"
+    head = min(head, length - min(_LAST, length / 2))  # a way that ended at the corner would point along the other leg
     stop = (x1 - (x1 - x0) / length * head, y1 - (y1 - y0) / length * head)
     parts = [f"M{_at(*points[0])}"]
     for before, corner, after in zip(points, points[1:], [*points[2:-1], stop], strict=False):

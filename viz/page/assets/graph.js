@@ -300,8 +300,8 @@ function warp(path, s, t, through) {
     return ` d="${d.replace(NUMBERS, (_, x, y) => {
       const at = i++, first = at < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
       let [px, py] = through(+x, +y);
-      if (+x === ox) px = nx;
-      if (+y === oy) py = ny;
+      if (Math.abs(x - ox) < 10) px = nx + +x - ox;  // a rounded corner moves with its end
+      if (Math.abs(y - oy) < 10) py = ny + +y - oy;
       return `${Math.round(px)},${Math.round(py)}`;
     })}"`;
   });

@@ -77,7 +77,6 @@ function cardHtml(pane, c, i) {
   if (c.ag) { const [n, cos, all] = c.ag; add("Contributions", n); if (cos != null) add(n > 2 ? "Mean cosine" : "Cosine", num(cos)); add("‖Σc‖/Σ‖c‖", num(all)); }
   if (c.ma) add("Multiply-adds", many(c.ma));
   if (c.sb) add("Kept for backward", `${many(c.sb)} bytes`);
-  if (c.src) add("Line", esc(c.src));
   for (const [name, shape, count, rms, grad, frozen, ratio] of c.p || []) {
     add(`${esc(name)} <span class="small">${esc(shape)} = ${many(count)}${frozen ? ", frozen" : ""}</span>`,
       grad == null ? `RMS ${num(rms)}` : `∇ ${num(grad)}${typeof rms === "number" && rms > 0 && typeof grad === "number" ? ` <span class="small">${num(grad / rms)} of RMS</span>` : ""}`);
@@ -85,7 +84,7 @@ function cardHtml(pane, c, i) {
   }
   const list = (c.hd || []).map(n => `<li>${esc(n)}</li>`).join("") + (c.hm ? `<li>and ${many(c.hm)} more</li>` : "");
   return `<article class="card" aria-label="${esc(pane.words(c))}"><button class="close" data-i="${i}" aria-label="Unpin ${esc(c.n)}">✕</button>`
-    + `<h3><span class="swatch ${c.c}"></span>${esc(c.n)}</h3><p class="small">${esc(opOf(c))}${c.fb ? " · the first gradient with NaN or Inf" : ""}${c.fo ? " · the first output with NaN or Inf" : ""}</p>`
+    + `<h3><span class="swatch ${c.c}"></span>${esc(c.n)}</h3><p class="small">${esc(opOf(c))}${c.fb ? " · the first gradient with NaN or Inf" : ""}${c.fo ? " · the first output with NaN or Inf" : ""}${c.src ? `<br>${esc(c.src)}` : ""}</p>`
     + histogram(g && g[5]) + `<table class="numbers"><tbody>${rows.join("")}</tbody></table>`
     + (list ? `<details><summary>Holds ${plural((c.hd || []).length + (c.hm || 0), "operation")}</summary><ul>${list}</ul></details>` : "") + "</article>";
 }
