@@ -427,7 +427,7 @@ def test_update_ratios(given):
         weight, parameter = flow.node(name).parameters[0], model.get_submodule(name).weight
         expected = None
         if rate is not None and given != "nowhere":
-            expected = rate * np.sqrt(np.mean(parameter.grad.numpy() ** 2) / np.mean(parameter.numpy() ** 2))
+            expected = rate * np.sqrt(np.mean(parameter.grad.numpy() ** 2) / np.mean(parameter.detach().numpy() ** 2))
         assert weight.update_ratio == (expected if expected is None else pytest.approx(expected, rel=1e-5))
     assert ("update ratio" in flow.to_dot()) == (given != "nowhere")
     with pytest.raises(TypeError, match="optimizer must have param_groups"):

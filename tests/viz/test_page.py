@@ -154,7 +154,7 @@ def test_boxes_do_not_overlap_and_stay_inside():
 def test_a_fold_stays_in_one_column():
     stage = scene.Stage(flow_of(flat(40), level="folded"), (1000.0, 300.0))
     folded = next(s for s in stage.scenes if s["name"] == "folded")
-    for x, y, w, h, _ in folded["folds"]:
+    for x, y, w, h, *_ in folded["folds"]:
         inside = [n for n in folded["nodes"] if x <= n[1] <= x + w and y <= n[2] <= y + h]
         assert inside and w < 700
 

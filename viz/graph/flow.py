@@ -195,7 +195,12 @@ def _spectrum(asked, loss, vertices):
         raise ValueError("a recording's graph is gone: pass spectrum=viz.path_spectrum(…), or the loss itself")
     if asked is False or loss is None or (asked == "auto" and not 1 <= blocks <= _MOST_BLOCKS):
         return None
-    return path_spectrum(loss)
+    try:
+        return path_spectrum(loss)
+    except ValueError:
+        if asked == "auto":
+            return None
+        raise
 
 
 def graph_of(recording):

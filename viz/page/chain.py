@@ -124,7 +124,7 @@ def spectrum(found):
     title = "branches that the gradient went through"
     return (
         f'<svg class="spectrum" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Share of the gradient’s energy'
-        f' by the {title}: {words}"><text class="most" x="0" y="9">{top:.0%}</text>{"".join(bars)}{drawn}'
+        f' by the {title}: {words}"><text text-anchor="start" x="0" y="9">{top:.0%}</text>{"".join(bars)}{drawn}'
         f'{"".join(numbers)}<text x="{_WIDTH / 2:g}" y="{_HEIGHT - 2}">{title}</text></svg>'
         f"<p>Share of the gradient’s energy at {_text(labels.shorten(found.at, 30))}: {words}{dashed}.</p>"
     )

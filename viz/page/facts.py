@@ -17,7 +17,7 @@ def card(box, look, flow):
     """Everything about one node, short keys and no empty entries: a large net has a thousand of these."""
     node, details = box.node, box.node.details or Details()
     entry = {
-        "n": labels.plain(node.name), "o": labels.plain(node.op), "s": labels.plain(node.scope), "k": node.kind,
+        "n": labels.plain(node.name), "o": labels.plain(node.op), "s": labels.plain(node.scope),
         "h": labels.shape(node.shape), "y": node.dtype, "c": look, "svg": box.markup, "w": box.width, "t": box.height,
         "v": None if node.value is None else round(node.value, 3), "m": node.mark,
         "g": _statistics(node.gradient, details.gradient) if flow.has_gradients else None,
@@ -31,6 +31,10 @@ def card(box, look, flow):
     }  # fmt: skip
     if node.op == node.name:
         del entry["o"]
+    if node.scope == node.name:
+        del entry["s"]
+    if node.outputs == node.members:
+        del entry["out"]
     if node.kind == "operation" and flow.origin is not None and len(node.members) == 1:
         entry["num"] = scalar_lines(flow.origin.vertices, node.members[0])
     empty = (None, "", [], 0)  # a value of 0 is no empty entry: it is that of the reference

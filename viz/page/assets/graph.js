@@ -259,7 +259,7 @@ class Graph extends Camera {
         item.v = card.v;
         if (text) text.innerHTML = item.text;
       } else {
-        const all = (card.out || []).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
+        const all = (card.out || card.mem).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
         item.v = known.length ? known[known.length >> 1] / 100 : null;
         const colour = all.includes(BAD) ? "bad" : item.v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(item.v);
         item.tint = colour + card.c.replace(/^\S+/, "");
@@ -268,7 +268,7 @@ class Graph extends Camera {
           : svgPowers(`${arrow(item.v)} ${low === high ? low : `${low} … ${high}`}`);
       }
       const cells = item.el.querySelectorAll(".s rect:not(.f)");
-      const of = card.x > 1 ? card.out : card.mem;
+      const of = card.x > 1 ? card.out || card.mem : card.mem;
       if (cells.length && of && cells.length === of.length) cells.forEach((cell, i) => {
         if (!cell.dataset.c) cell.dataset.c = cell.getAttribute("class");
         const v = row[of[i]];
@@ -300,8 +300,8 @@ function warp(path, s, t, through) {
     return ` d="${d.replace(NUMBERS, (_, x, y) => {
       const at = i++, first = at < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
       let [px, py] = through(+x, +y);
-      if (Math.abs(x - ox) < 10) px = nx + +x - ox;  // a rounded corner moves with its end
-      if (Math.abs(y - oy) < 10) py = ny + +y - oy;
+      if (Math.abs(x - ox) < 11) px = nx + +x - ox;  // a rounded corner moves with its end
+      if (Math.abs(y - oy) < 11) py = ny + +y - oy;
       return `${Math.round(px)},${Math.round(py)}`;
     })}"`;
   });
