@@ -173,7 +173,10 @@ class Values(engine.Observer):
 
 def _check_size(vertices):
     operations = [vertex for vertex in vertices if isinstance(vertex, engine.Function)]
-    largest = max((math.prod(vertex.shape), tuple(vertex.shape)) for vertex in vertices)
+    shapes = [(math.prod(vertex.shape), tuple(vertex.shape)) for vertex in vertices]
+    if min(shapes)[0] == 0:
+        raise ValueError(f"there is nothing to explain: a tensor of shape {min(shapes)[1]} holds no numbers")
+    largest = max(shapes)
     if len(operations) > MOST_OPERATIONS or largest[0] > MOST_NUMBERS:
         what = f"{len(operations)} operations, the largest tensor of shape {largest[1]}"
         raise ValueError(

@@ -256,6 +256,7 @@ def test_a_fold_opens_in_place(browser, tmp_path):
     page.evaluate("document.querySelector('.frame .o').focus()")
     page.key("Enter")
     assert page.evaluate(names) == folded and count(page, ".frame") == 0
+    time.sleep(0.4)  # the view glides to where it was closed
     page.click('.nodes>.n[aria-label*="blocks.8,"] .b', count=2)
     assert page.evaluate(names) == opened
     assert page.complaints() == []

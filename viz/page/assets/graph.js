@@ -296,12 +296,14 @@ function warp(path, s, t, through) {
       return [node.x + part * node.w, bottom ? node.y + node.h + y - node.oy - node.oh : node.y + y - node.oy];
     };
     const a = points[0], b = points[points.length - 1], na = end(s, a, true), nb = end(t, b, false);
+    const near = (v, o, on) => on ? Math.abs(v - o) < 11 : +v === o;  // a rounded corner moves with its end
     let i = 0;
     return ` d="${d.replace(NUMBERS, (_, x, y) => {
-      const at = i++, first = at < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
+      const first = i++ < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
+      const level = points[first ? 1 : points.length - 2][1] === oy;
       let [px, py] = through(+x, +y);
-      if (Math.abs(x - ox) < 11) px = nx + +x - ox;  // a rounded corner moves with its end
-      if (Math.abs(y - oy) < 11) py = ny + +y - oy;
+      if (near(x, ox, !level)) px = nx + +x - ox;
+      if (near(y, oy, level)) py = ny + +y - oy;
       return `${Math.round(px)},${Math.round(py)}`;
     })}"`;
   });
