@@ -64,15 +64,22 @@ def to_html(*flows, title=None):
 def script():
     """The page's script, from its parts, without the spaces that only a reader needs. The browser's tests run it."""
     lines = "".join(_asset(f"{name}.js") for name in _SCRIPTS).split("\n")
-    text = _bare("\n".join(line if re.search("[\"'`]", line) else line.replace(", ", ",") for line in lines))
+    text = _bare("\n".join(line if re.search("['`]", line) else _tight(line) for line in lines))
     for pattern, short in _SPACES:
         text = re.sub(pattern, short, text)
     return text
 
 
+def _tight(line):
+    """A line of script without spaces behind commas, but for those in its strings."""
+    parts = line.split('"')
+    parts[::2] = [part.replace(", ", ",") for part in parts[::2]]
+    return '"'.join(parts)
+
+
 _SPACES = (
     (r" (=>|===?|!==|&&|\|\||[<>+-]=|[*/?:]|\+(?! ?\+)|-(?! ?-)) ", r"\1"), (r"([\w\]]) = (?!1\b)", r"\1="),
-    (r"\b(if|for|while) \(", r"\1("), (r"([\")]), (?=[\w$(\[{])", r"\1,"), (r"\) \{", "){"),
+    (r"\b(if|for|while) \(", r"\1("), (r"\", (?=[\w$(\[{])", "\","), (r"\) \{", "){"),
     (r"([;{]) +", r"\1"), (r" +\}", "}"),
 )  # fmt: skip
 
