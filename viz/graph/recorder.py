@@ -14,7 +14,7 @@ from . import steps
 from .source import check_model, check_names, check_optimizer
 from .stats import Details, histogram, look_closer
 from .steps import Layer, Step
-from .trace import LeafRecord, Trace
+from .trace import LeafRecord, Trace, bytes_saved
 
 __all__ = ["Layer", "Recording", "Step", "record"]
 
@@ -103,7 +103,7 @@ class Recording(engine.Observer):
         if not on_tape:
             trace.remember_output(output, order)
         if self._saved_by is None:
-            trace.saved_bytes[order] = self._bytes_saved(node, inputs)
+            trace.saved_bytes[order] = bytes_saved(node, inputs, self._kept)
         if self._details:
             trace.details[order] = look_closer(node.name, data)
         if len(records) > self._sweep_at:
@@ -232,32 +232,13 @@ class Recording(engine.Observer):
     def _settle_rates(self):
         """Which leaf the optimizer moves at which learning rate."""
         if self._rates and self._optimizer is not None:
-            groups = zip(self._optimizer.param_groups, self._rates, strict=False)
-            rate_of = {id(parameter): rate for group, rate in groups for parameter in group["params"]}
-            trace = self._finished
-            for index, record in enumerate(trace.leaf_records):
-                tensor = record.reference()
-                if id(tensor) in rate_of:
-                    trace.rates[index] = rate_of[id(tensor)]
+            self._finished.set_rates(self._optimizer.param_groups, self._rates)
 
     def _add_up(self, index, contribution):
         if index in self._sums:
             self._sums[index] += contribution
         else:
             self._sums[index] = np.array(contribution)  # a copy: the tape adds to its own in place
-
-    def _bytes_saved(self, node, inputs):
-        """Bytes of the arrays that this operation, and none before it, keeps for backward; parameters live anyway."""
-        total = 0
-        for array in getattr(node, "saved", ()):
-            if not isinstance(array, np.ndarray):
-                continue
-            owner = array if array.base is None else array.base
-            learned = any(t is not None and t.node is None and t._requires_grad and t._data is array for t in inputs)
-            if not learned and id(owner) not in self._kept:
-                self._kept.add(id(owner))
-                total += array.nbytes
-        return total
 
     def _step(self, trace, visited):
         signature = steps.signature(trace, visited)

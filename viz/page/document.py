@@ -15,7 +15,7 @@ from .legend import legend
 from .scene import Stage
 
 _WINDOWS = {1: (1004.0, 600.0), 2: (484.0, 600.0)}  # room for each graph on a laptop's screen
-_SCRIPTS = ("words", "camera", "graph", "hands", "panel", "begin")
+_SCRIPTS = ("words", "bend", "camera", "graph", "hands", "panel", "begin")
 _READABLE = 0.73  # zoom from which a label can be read
 _HEIGHT = 680  # pixels of the frame in a notebook
 
