@@ -127,7 +127,7 @@ class Recording(engine.Observer):
         record = trace.records.get(order)
         if record is None or self._idle:
             return
-        add, arrived = trace.table.add_later, self._arrived
+        add, arrived = trace.table.add, self._arrived
         one, row = arrived.pop(order, _NOTHING)
         if one is not gradient:
             row = add(gradient)
@@ -136,7 +136,7 @@ class Recording(engine.Observer):
             if contribution is None:
                 sent.append(-1)
             elif source is not None and source < 0 and trace.leaf_uses[-1 - source] > 1:
-                sent.append(trace.table.add(contribution))  # now: the tape adds the next one to it
+                sent.append(add(contribution))
                 self._add_up(-1 - source, contribution)
             else:
                 number = row if contribution is gradient else add(contribution)
@@ -158,7 +158,6 @@ class Recording(engine.Observer):
         trace = self._trace
         for index, total in self._sums.items():
             trace.leaf_gradients[index] = trace.table.add(total)
-        trace.table.settle()
         if self._visited:
             self._finished, self._done = trace, True
             self.steps.append(self._step(trace, self._visited[::-1]))

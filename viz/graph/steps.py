@@ -51,7 +51,6 @@ def structure(trace, visited):
 
 def step(trace, visited, loss, kind):
     """The `Step` of a backward pass through `visited`, of the structure `kind`."""
-    trace.table.settle()
     gradients, activations = [trace.passed[order][0] for order in visited], [trace.records[o][7] for o in visited]
     numbers = np.array([gradients, activations])
     found = trace.table.rows[numbers, 0]
