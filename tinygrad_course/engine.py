@@ -304,6 +304,7 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     recorded, now.grad_enabled = now.grad_enabled, create_graph
     observers = now.observers
     keeps = create_graph or bool(observers)  # what an observer has been shown it may keep: no adding to that array
+    keeps_leaves = create_graph or any([observer.keeps_arrays for observer in observers])
     captured = {} if targets is None else {t.node: None for t in targets if t.node is not None}
     for output, gradient in zip(outputs, gradients, strict=True):
         start = output.node or output
@@ -339,8 +340,9 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 )
             if observers:
                 contributions = _unbroadcast(contributions, edges)
-                sent = tuple([c if c is None or type(c) is np.ndarray else _array(c) for c in contributions])
-                shown = _array(dz) if create_graph else dz
+                shown, sent = dz, contributions
+                if create_graph:
+                    shown, sent = _array(dz), tuple([None if c is None else _array(c) for c in contributions])
                 for observer in observers:
                     observer.backward(node, shown, sent)
             for edge, contribution in zip(edges, contributions):
@@ -351,7 +353,8 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 if edge in arrived:
                     arrived[edge] = _sum(arrived[edge], contribution)
                 else:
-                    ours = not (keeps or contribution is dz or type(contribution.base) is np.ndarray)
+                    kept = keeps if edge.order else keeps_leaves
+                    ours = not (kept or contribution is dz or type(contribution.base) is np.ndarray)
                     arrived[edge] = contribution, ours
                     if edge.order:
                         heappush(waiting, (-edge.order, edge))
@@ -386,9 +389,17 @@ def _sum(entry, contribution):
 def _unbroadcast(contributions, edges):
     """The contributions, each summed to the shape of what it goes to; None where nothing goes."""
     return tuple([
-        None if c is None or edge is None else c if c.shape == edge.shape else sum_to_shape(c, edge.shape)
+        None if c is None or edge is None
+        else c if type(c) is np.ndarray and c.shape == edge.shape else _fitted(c, edge.shape)
         for c, edge in zip(contributions, edges)
     ])  # fmt: skip
+
+
+def _fitted(contribution, shape):
+    """A contribution as an array or tensor of this shape: NumPy turns 0-d results into scalars."""
+    if not isinstance(contribution, TensorBase):
+        contribution = np.asarray(contribution)
+    return contribution if contribution.shape == shape else sum_to_shape(contribution, shape)
 
 
 def _array(gradient):

@@ -98,7 +98,12 @@ class Observer:
         it to another; None where no gradient flows.
     `begin_backward(outputs, gradients)` and `end_backward()` frame a pass.
     `outside(what)`: something has happened that the tape does not see, such as a look at a tensor's numbers.
+
+    `keeps_arrays`: False of an observer that has let go of every array it was shown when `end_backward` returns, and
+        looks at once at those that go to a leaf which several operations read: `.grad` then needs no copy of them.
     """
+
+    keeps_arrays = True
 
     def forward(self, node, inputs, output):
         pass

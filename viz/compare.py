@@ -105,6 +105,8 @@ def compare(
         if not recording.layers():
             raise ValueError(f"nothing to compare: {name!r} has no layers with weights")
     flows = _flows(recordings, names, level, reference, scale)
+    for flow in flows:
+        flow.spectrum = (spectra or {}).get(flow.title)
     unit, slopes = _slopes(flows, recordings)
     sides = [
         _side(flow, recording, (spectra or {}).get(flow.title))

@@ -59,8 +59,10 @@ class Explanation:
 
     quantities, locals: lists of `Quantity` (each behind what it reads) and `Local`; paths: {index of a variable: list
     of `Path`}; gradients: {name of the variable: the sum over its paths}; error: the largest difference between these
-    sums and what backward computes, relative to the latter.
+    sums and what backward computes, relative to the latter; orders: place of each quantity on the tape's clock.
     """
+
+    orders = ()
 
     def __init__(self, quantities, local_derivatives, paths, loss, error):
         self.quantities, self.locals, self.paths, self.loss, self.error = (
@@ -105,9 +107,14 @@ def explain(loss, model=None, *, names=None):
     """
     check_model(model)
     check_names(names)
-    watcher = _Values()
+    watcher = Values()
     with engine.observe(watcher):
         loss = loss_from(loss, "explain")
+    return explanation_of(loss, watcher, model, names)
+
+
+def explanation_of(loss, watcher, model=None, names=None):
+    """`explain` of a loss whose graph is alive; `watcher` has seen it being made, or has seen nothing."""
     vertices = vertices_behind(loss.node)
     _check_size(vertices)
     place = {vertex: index for index, vertex in enumerate(vertices)}
@@ -133,10 +140,12 @@ def explain(loss, model=None, *, names=None):
         float(np.abs(total(ways) - g._data).max(initial=0.0)) / max(float(np.abs(g._data).max(initial=0.0)), 1e-300)
         for ways, g in zip(paths.values(), exact, strict=True)
     ]  # fmt: skip
-    return Explanation(quantities, with_formulas, paths, len(vertices) - 1, max(errors, default=0.0))
+    found = Explanation(quantities, with_formulas, paths, len(vertices) - 1, max(errors, default=0.0))
+    found.orders = tuple(vertex.order for vertex in vertices)
+    return found
 
 
-class _Values(engine.Observer):
+class Values(engine.Observer):
     """Keeps the numbers of a small graph as it runs."""
 
     def __init__(self):
@@ -164,7 +173,10 @@ class _Values(engine.Observer):
 
 def _check_size(vertices):
     operations = [vertex for vertex in vertices if isinstance(vertex, engine.Function)]
-    largest = max((math.prod(vertex.shape), tuple(vertex.shape)) for vertex in vertices)
+    shapes = [(math.prod(vertex.shape), tuple(vertex.shape)) for vertex in vertices]
+    if min(shapes)[0] == 0:
+        raise ValueError(f"there is nothing to explain: a tensor of shape {min(shapes)[1]} holds no numbers")
+    largest = max(shapes)
     if len(operations) > MOST_OPERATIONS or largest[0] > MOST_NUMBERS:
         what = f"{len(operations)} operations, the largest tensor of shape {largest[1]}"
         raise ValueError(

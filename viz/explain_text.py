@@ -209,8 +209,9 @@ def as_data(explanation):
     return {
         "quantities": [
             {"name": q.name, "op": q.op, "operands": list(q.operands), "value": plain(q.value),
-             "gradient": plain(q.gradient), "words": q.words}
-            for q in explanation.quantities
+             "gradient": plain(q.gradient), "words": q.words,
+             "forward": "" if q.op in ("leaf", "data") else _forward(explanation, index)}
+            for index, q in enumerate(explanation.quantities)
         ],
         "derivatives": derivatives,
         "paths": [

@@ -108,6 +108,7 @@ def test_a_loss_that_is_there_already_and_a_model():
         (lambda: tg.ones(1), RuntimeError, "no graph"),
         (lambda: tg.ones(2, requires_grad=True) * 2.0, RuntimeError, "one number"),
         (lambda: nets.loss_of(nets.net(1)), ValueError, r"at most 48 operations .*: viz.gradient_flow draws it"),
+        (lambda: (_leaf(np.zeros((0, 3))) * 2.0).sum(), ValueError, r"shape \(0, 3\) holds no numbers"),
         (lambda: nets.chain(60), ValueError, "this one has 61 operations"),
         (lambda: sum_of_paths(9), ValueError, "more than 200 paths"),
     ],

@@ -7,12 +7,13 @@ import time
 
 import numpy as np
 import pytest
-from viz_nets import Net, chain, flat, loss_of, net, recorded
+from viz_nets import Net, flat, loss_of, net, recorded
+from viz_nets import chain as long_chain
 
 import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
-from viz.page import document, facts, scene, svg
+from viz.page import chain, document, facts, scene, svg
 
 NASTY = ["a<b>&\"c'", "</script><script>alert(1)</script>", "line\nbreak\ttab", "emoji 🧠 ∂", "<!-- -->",
          "{{js}} $& \\1"]  # fmt: skip
@@ -153,7 +154,7 @@ def test_boxes_do_not_overlap_and_stay_inside():
 def test_a_fold_stays_in_one_column():
     stage = scene.Stage(flow_of(flat(40), level="folded"), (1000.0, 300.0))
     folded = next(s for s in stage.scenes if s["name"] == "folded")
-    for x, y, w, h, _ in folded["folds"]:
+    for x, y, w, h, *_ in folded["folds"]:
         inside = [n for n in folded["nodes"] if x <= n[1] <= x + w and y <= n[2] <= y + h]
         assert inside and w < 700
 
@@ -214,6 +215,60 @@ def test_the_chain_rule_of_a_scalar_graph_with_its_numbers():
         assert total == pytest.approx(flow.origin.vertices[source].node.gradient.value, rel=0.02)
 
 
+def test_a_fold_holds_all_its_repeats():
+    stage = scene.Stage(flow_of(net(9), level="folded"), (1000.0, 600.0))
+    folded = next(s for s in stage.scenes if s["name"] == "folded")
+    ((*_, inside, members),) = folded["folds"]
+    shown = [stage.boxes[folded["nodes"][i][0]].node for i in members]
+    held = [stage.boxes[part[0]].node for part in stage.insides[inside]["nodes"]]
+    assert {node.repeats for node in shown} == {9} and [node.repeats for node in held] == [1] * 18
+    assert sorted(m for node in held for m in node.members) == sorted(m for node in shown for m in node.members)
+
+
+def test_the_chain_rule_stands_beside_a_small_graph():
+    names = {name: tg.tensor(value, requires_grad=True) for name, value in (("w", 0.5), ("x", 2.0), ("<b>", -1.0))}
+    w, x, b = names.values()
+    flow = viz.gradient_flow(lambda: (w * x + b).sigmoid() * w, names=names)
+    text = re.sub("<br>", "\n", chain.chain(flow))
+    assert "∂L/∂&lt;b&gt; = 0.125" in text and "<b>w" not in text
+    assert "∂L/∂z₃ · ∂z₃/∂z₂ · ∂z₂/∂z₁ · ∂z₁/∂x\n= 0.5 · 0.25 · 1 · 0.5 = <b>0.0625</b>" in text
+    assert "sum over the paths: 0.25 + 0.5 = <b>0.75</b>" in text
+    assert "∂z₃/∂z₂ = z₃ · (1 − z₃) = 0.5 · (1 − 0.5) = 0.25" in text
+    edges = {(edge.reader, edge.slot) for edge in flow.edges}
+    for ends in re.findall('data-e="([^"]*)"', text):
+        assert {tuple(map(int, end.split(":"))) for end in ends.split()} <= edges
+    assert text in chain.beside([flow], ["net"]).replace("<br>", "\n")
+    assert flow_of().explanation is None and viz.gradient_flow(lambda: loss_of(net(2))).explanation is None
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("auto", True), (True, True), (False, False), ("given", True)])
+def test_the_path_spectrum_stands_beside_a_residual_net(asked, shown):
+    model = net(4)
+    found = viz.path_spectrum(lambda: loss_of(model))
+    flow = viz.gradient_flow(lambda: loss_of(model), spectrum=found if asked == "given" else asked)
+    assert (flow.spectrum is not None) == shown
+    if not shown:
+        return
+    assert flow.spectrum.error < 1e-5 and np.allclose(flow.spectrum.rms, found.rms, rtol=1e-4)
+    drawn = chain.spectrum(flow.spectrum)
+    heights = [float(h) for h in re.findall(r'<rect[^>]* height="([\d.]+)"', drawn)]
+    assert len(heights) == 5
+    assert np.allclose(np.array(heights) / max(heights), found.energy / found.energy.max(), atol=0.01)
+    law = viz.theory.path_length_law(4, chain.branch_ratio(found))
+    points = [float(pair.split(",")[1]) for pair in re.search('points="([^"]*)"', drawn)[1].split()]
+    assert np.argmin(points) == np.argmax(law) and "binomial law" in drawn
+
+
+def test_which_spectra_are_not_shown():
+    assert viz.gradient_flow(lambda: loss_of(net(2, False))).spectrum is None
+    assert viz.gradient_flow(lambda: loss_of(net(17))).spectrum is None
+    assert flow_of().spectrum is None
+    with pytest.raises(ValueError, match="a recording's graph is gone"):
+        flow_of(spectrum=True)
+    with pytest.raises(ValueError, match='spectrum must be a PathSpectrum, True, False or "auto"'):
+        flow_of(spectrum="yes")
+
+
 # ------------------------------------------------------------------------------------ words
 
 
@@ -256,7 +311,7 @@ def test_nan_and_inf_do_not_break_the_json():
 
 
 def test_a_long_chain():
-    flow = viz.gradient_flow(chain(5000))
+    flow = viz.gradient_flow(long_chain(5000))
     start = time.perf_counter()
     html = flow.to_html()
     assert time.perf_counter() - start < 5.0

@@ -8,7 +8,7 @@ import browser as chromium
 import numpy as np
 import pytest
 from test_page import trained
-from viz_nets import net, recorded
+from viz_nets import loss_of, net, recorded
 
 import tinygrad_course as tg
 import viz
@@ -230,6 +230,72 @@ def test_open_nodes_keep_clear_of_the_others_and_of_their_edges(page):
     assert count(page, ".frame") == 2 and overlaps == 0
 
 
+def test_a_fold_opens_in_place(browser, tmp_path):
+    flow = viz.gradient_flow(recorded(net(9)), level="folded")
+    page = browser.open(flow.save(tmp_path / "x.html"))
+    names = "[...document.querySelectorAll('.nodes>.n .t')].map(t => t.textContent)"
+    folded = page.evaluate(names)
+    page.evaluate("document.querySelector('.unfold').focus()")
+    page.key("Enter")
+    opened = page.evaluate(names)
+    assert [name for name in opened if name.startswith("blocks.")] == [
+        f"blocks.{i}{merge}" for i in range(9) for merge in ("", " ⊕")
+    ]  # fmt: skip
+    assert "stem" in opened and "head" in opened and count(page, ".frame") == 1 and count(page, ".unfold") == 0
+    assert page.evaluate("document.querySelector('[data-level=folded]').getAttribute('aria-pressed')") == "true"
+    overlaps = """(() => {
+        const boxes = [...document.querySelectorAll('.nodes>.n .b')].map(b => b.getBoundingClientRect());
+        return boxes.filter((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right
+            && a.top < b.bottom && b.top < a.bottom)).length;
+    })()"""
+    assert page.evaluate(overlaps) == 0
+    page.key("Home")
+    for _ in range(int(page.evaluate(MAX)) - 1):
+        page.key("ArrowRight")
+        assert count(page, ".ring") == 1
+    page.evaluate("document.querySelector('.frame .o').focus()")
+    page.key("Enter")
+    assert page.evaluate(names) == folded and count(page, ".frame") == 0
+    time.sleep(0.4)  # the view glides to where it was closed
+    page.click('.nodes>.n[aria-label*="blocks.8,"] .b', count=2)
+    assert page.evaluate(names) == opened
+    assert page.complaints() == []
+    page.call("Page.close")
+
+
+def test_the_chain_rule_and_the_path_spectrum_stand_beside_the_graph(browser, tmp_path):
+    a = tg.tensor(0.5, requires_grad=True)
+    flow = viz.gradient_flow(lambda: a * a + (a * 3.0).tanh(), names={"a": a})
+    page = browser.open(flow.save(tmp_path / "chain.html"))
+    assert "sum over the paths" in page.evaluate("document.getElementById('beside').innerText")
+    ways = count(page, ".way")
+    page.evaluate("document.querySelector('.way').focus()")
+    lit = "[...document.querySelectorAll('.nodes>.n.rel .t')].map(t => t.textContent)"
+    assert page.evaluate(lit) == ["a", "mul", "⊕ add"] or page.evaluate(lit) == ["a", "mul", "add"]
+    page.evaluate("document.activeElement.blur()")
+    assert ways >= 3 and count(page, ".rel") == 0 and count(page, ".focus") == 0
+    model = net(3)
+    flow = viz.gradient_flow(lambda: loss_of(model), model, level="op")
+    page = browser.open(flow.save(tmp_path / "spectrum.html"))
+    assert count(page, ".spectrum rect") == 4 and count(page, ".spectrum polyline") == 1
+    assert "of 3 branches; the highway alone brings" in page.evaluate("document.getElementById('beside').innerText")
+    page.move(".e.s")
+    assert page.complaints() == []
+    page.call("Page.close")
+
+
+def test_an_edge_tells_what_it_brings(browser, pages):
+    page = browser.open(pages("residual", residual))
+    told = page.evaluate("""(() => {
+        const edge = document.querySelector('.e.s');
+        edge.dispatchEvent(new PointerEvent('pointerover', {bubbles: true, clientX: 300, clientY: 300}));
+        return document.getElementById('tip').innerText;
+    })()""")
+    for words in ("blocks.0 → stem (highway)", "returns RMS", "% of what arrives", "2 contributions meet", "cosine"):
+        assert words in told
+    page.call("Page.close")
+
+
 def test_hover_keeps_only_what_is_related(page):
     page.move(of_node("blocks.0.linear1", " .b"))
     page.wait("document.querySelector('.focus')")
@@ -265,12 +331,15 @@ def test_a_click_pins_a_card(page):
         "Gradient RMS",
         "Output RMS",
         "Multiply-adds",
+        "Output mean ± std",
         "weight",
         "12×12",
     ):
         assert words in text
-    page.click(of_node("head", " .b"))
+    page.click(of_node("stem", " .b"))
     assert count(page, ".card") == 2 and count(page, ".n.pin") == 2
+    text = page.evaluate("document.querySelector('.card').innerText")
+    assert "Kept for backward" in text and "2 contributions" not in text and "Cosine" in text
     page.click(".card .close")
     assert count(page, ".card") == 1
     page.key("Escape")
@@ -339,18 +408,35 @@ def test_a_screen_reader_hears_names_states_and_steps(page):
     assert "cross_entropy" in label
 
 
+def choose(page, theme):
+    page.evaluate(
+        "(() => { const s = document.getElementById('theme');"
+        f" s.value = '{theme}'; s.dispatchEvent(new Event('change')) }})()"
+    )
+
+
 @pytest.mark.parametrize("dark", [False, True])
-def test_dark_mode_follows_the_system_and_the_button(browser, pages, dark):
+def test_the_theme_follows_the_system_and_the_choice(browser, pages, dark):
     page = browser.open(pages("residual", residual), dark=dark)
-    background = "getComputedStyle(document.body).backgroundColor"
+    chosen, background = "document.getElementById('theme').value", "getComputedStyle(document.body).backgroundColor"
 
     def brightness():
         return sum(map(int, page.evaluate(background)[4:-1].split(",")[:3])) / 3
 
-    assert (brightness() < 80) == dark
-    page.click("#theme")
-    assert (brightness() < 80) != dark
-    assert page.evaluate("document.getElementById('theme').getAttribute('aria-pressed')") == str(not dark).lower()
+    assert (brightness() < 80) == dark and page.evaluate(chosen) == ("dark" if dark else "light")
+    borders = set()
+    for theme in ("light", "dark", "paper", "contrast"):
+        choose(page, theme)
+        assert (brightness() < 80) == (theme == "dark")
+        node = "document.querySelector('.nodes>.n:not(.merge):not(.ref) .b')"
+        borders.add(page.evaluate(f"[getComputedStyle({node}).stroke, getComputedStyle({node}).strokeWidth].join()"))
+    assert len(borders) == 4
+    page.call("Page.close")
+
+
+def test_a_page_opens_in_the_theme_of_its_graph(browser, tmp_path):
+    page = browser.open(residual().with_theme("paper").save(tmp_path / "x.html"), dark=True)
+    assert page.evaluate("document.documentElement.dataset.theme") == "paper"
     page.call("Page.close")
 
 
@@ -385,7 +471,7 @@ def test_names_are_text_whatever_they_hold(browser, tmp_path):
     for _ in range(12):
         page.key("ArrowLeft")
     page.click(".nodes>.n .b")
-    assert page.complaints() == [] and count(page, "img, aside b:not(.words b)") == 0
+    assert page.complaints() == [] and count(page, "img, aside b:not(.words b, #beside b)") == 0
     page.call("Page.close")
 
 

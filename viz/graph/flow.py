@@ -9,7 +9,9 @@ from tinygrad_course import engine
 from . import levels, model, theme, values, view
 from .recorder import Recording
 from .source import loss_from
+from .spectrum import PathSpectrum, path_spectrum
 
+_MOST_BLOCKS = 16  # of a net whose gradient is split without being asked for
 _SMALL = 20  # nodes up to which a notebook shows a picture, and beyond it the page
 
 
@@ -29,7 +31,11 @@ class GradientFlow:
     scale: D, decades from white to full colour; reference: name of the node with value 0; reference_rms: its RMS.
     level: "op", "module", "block" or "folded"; has_gradients: False if only the structure is known.
     origin: what it was drawn from, where that is known: the other levels of a page come from there.
+    explanation, spectrum: what `viz.explain` and `viz.path_spectrum` find of the same loss, for the page; None where
+        the graph is too large or the loss was gone.
     """
+
+    explanation = spectrum = None
 
     def __init__(
         self, nodes, edges, *, level, scale, reference, reference_rms, has_gradients, title=None, loss=None, origin=None
@@ -128,7 +134,8 @@ class GradientFlow:
 
 
 def gradient_flow(
-    source, model=None, *, level="auto", reference=None, scale=None, names=None, title=None
+    source, model=None, *, level="auto", reference=None, scale=None, names=None, title=None, optimizer=None,
+    spectrum="auto",
 ):  # fmt: skip
     """The graph of a training step with the gradient that reached each node: v = log10(RMS / RMS of the reference).
 
@@ -144,11 +151,18 @@ def gradient_flow(
     reference: name of the node that v = 0 stands for, or an RMS; by default the last tensor before the loss.
     scale: decades from white to full colour; by default the smallest of 1, 2, 3, 4, 6, 8, 12 that covers 95 % of
         the nodes. Pass one net's `scale` to another to compare them (see `compare_scale`).
+    optimizer: its learning rates, for the update ratios of the parameters; a recording has those of its own.
+    spectrum: a `PathSpectrum` to stand on the page; or True, to split the gradient now, which takes half as many
+        backward passes as there are blocks, and a loss or a function; "auto" does so for 1 to 16 blocks; or False.
 
     Raises TypeError for another source, ValueError for an unknown level or reference, RuntimeError if the loss's
     graph has been freed or there is nothing to draw.
     """
-    recording = source if isinstance(source, Recording) else _record_now(source, model, names)
+    loss = explanation = None
+    if isinstance(source, Recording):
+        recording = source
+    else:
+        recording, loss, explanation = _record_now(source, model, names, optimizer)
     vertices, skips = graph_of(recording)
     index, reference_rms = values.find_reference(vertices, reference)
     values.set_values(vertices, reference_rms)
@@ -160,12 +174,33 @@ def gradient_flow(
     nodes, edges = view.compose(vertices, skips, values.shares(vertices), groups, folds)
     chosen = values.choose_scale([v.node.value for v in vertices if not v.node.is_neutral], scale)
     has_gradients = any(vertex.node.gradient is not None for vertex in vertices)
-    return GradientFlow(
+    flow = GradientFlow(
         nodes, edges, level=used, scale=chosen, reference=name, reference_rms=reference_rms,
         has_gradients=has_gradients, title=title,
         loss=recording.steps[-1].loss if recording.steps else None,
         origin=Origin(vertices, skips, tuple(recording.steps), index),
     )  # fmt: skip
+    flow.explanation, flow.spectrum = explanation, _spectrum(spectrum, loss, vertices)
+    return flow
+
+
+def _spectrum(asked, loss, vertices):
+    """The `PathSpectrum` that was given or asked for."""
+    if isinstance(asked, PathSpectrum):
+        return asked
+    if asked not in (True, False, "auto"):
+        raise ValueError(f'spectrum must be a PathSpectrum, True, False or "auto", got {asked!r}')
+    blocks = sum(vertex.node.is_merge and vertex.node.op == "add" for vertex in vertices)
+    if asked is True and loss is None:
+        raise ValueError("a recording's graph is gone: pass spectrum=viz.path_spectrum(…), or the loss itself")
+    if asked is False or loss is None or (asked == "auto" and not 1 <= blocks <= _MOST_BLOCKS):
+        return None
+    try:
+        return path_spectrum(loss)
+    except ValueError:
+        if asked == "auto":
+            return None
+        raise
 
 
 def graph_of(recording):
@@ -180,12 +215,19 @@ def compare_scale(*flows):
     return max(flow.scale for flow in flows)
 
 
-def _record_now(source, model, names):
-    """Run a backward pass under a recorder without touching any `.grad`."""
-    with Recording(model, names) as recording:
+def _record_now(source, model, names, optimizer):
+    """(recording, loss, explanation) of a loss: a backward pass, looked at closely, that touches no `.grad`."""
+    from ..explain import Values, explanation_of  # stands on this package
+
+    seen = Values()
+    with Recording(model, names, details=True, optimizer=optimizer) as recording, engine.observe(seen):
         loss = loss_from(source, "gradient_flow", "a recording, a loss, or a function that returns a loss")
         _backward_aside(loss)
-    return recording
+    try:
+        explanation = explanation_of(loss, seen, model, names)
+    except ValueError:  # too large to be read
+        explanation = None
+    return recording, loss, explanation
 
 
 def _backward_aside(loss):

@@ -165,19 +165,38 @@ def tooltip(node):
     lines = [f"{plain(node.name)} ({plain(node.op)})", f"output {shape(node.shape)} {node.dtype or ''}".rstrip()]
     if node.grad_rms is not None:
         lines.append(f"gradient RMS {node.grad_rms:.3g}, exact zeros {node.gradient.zeros:.0%}")
+    if node.agreement is not None:
+        lines.append(agreement(node.agreement))
     if node.act_rms is not None:
         lines.append(f"output RMS {node.act_rms:.3g}, exact zeros {node.activation.zeros:.0%}")
+        if node.activation.size > 1:
+            lines.append(f"output mean {number(node.activation.mean)} ± {number(node.activation.std)}")
+    if node.details is not None and node.details.dead is not None:
+        lines.append(f"dead units {node.details.dead:.1%}")
+    if node.details is not None and node.details.saturated is not None:
+        lines.append(f"saturated outputs {node.details.saturated:.1%}")
     for parameter in node.parameters[:12]:
         gradient = "" if parameter.gradient_rms is None else f", gradient RMS {parameter.gradient_rms:.3g}"
-        lines.append(f"{plain(parameter.name)} {shape(parameter.shape)}: {count(parameter.count)}{gradient}")
+        ratio = parameter.update_ratio
+        moved = "" if ratio is None else f", update ratio {ratio:.2g}"
+        lines.append(f"{plain(parameter.name)} {shape(parameter.shape)}: {count(parameter.count)}{gradient}{moved}")
     if node.multiply_adds:
         lines.append(f"{count(node.multiply_adds)} multiply-adds")
     if node.saved_bytes:
         lines.append(f"{count(node.saved_bytes)} bytes kept for backward")
+    if node.details is not None and node.details.source is not None:
+        lines.append(plain("{}:{}  {}".format(*node.details.source)))
     lines += [f"holds {plain(name)}" for name in node.hidden[:24]]
     if len(node.hidden) > 24:
         lines.append(f"… and {len(node.hidden) - 24} more")
     return lines
+
+
+def agreement(found):
+    """`2 contributions meet: cosine 0.31, cancellation 0.81`."""
+    which = "mean cosine" if found.count > 2 else "cosine"
+    angle = "" if found.cosine is None else f"{which} {found.cosine:.2f}, ".replace("-", "−")
+    return f"{found.count} contributions meet: {angle}‖Σc‖/Σ‖c‖ {found.cancellation:.2f}"
 
 
 def share(edge):
@@ -192,7 +211,8 @@ def edge_tooltip(edge, flow):
     text = f"returns a gradient of RMS {edge.rms:.3g}"
     if edge.share is not None:
         text += f", {edge.share:.1%} of what arrives at its source"
-    return text + (" (skip)" if edge.is_skip else "")
+    text += " (skip)" if edge.is_skip else ""
+    return text if edge.agreement is None else f"{text}; {agreement(edge.agreement)}"
 
 
 def legend(flow):

@@ -20,6 +20,17 @@ class Parameter:
     gradient_rms: float | None
     requires_grad: bool
     leaf: int  # index in the trace: tells shared parameters from distinct ones
+    rate: float | None = None  # the optimizer's learning rate, where an optimizer is known
+
+    @property
+    def update_ratio(self):
+        """RMS(lr · g) / RMS(w), the relative size of a step of plain gradient descent; None where one is not known.
+
+        About 10^-3 is healthy (Karpathy); momentum and adaptive optimizers make steps of another size.
+        """
+        if self.rate is None or self.gradient_rms is None or not self.rms:
+            return None
+        return self.rate * self.gradient_rms / self.rms
 
 
 @dataclass
@@ -62,6 +73,7 @@ class Node:
     members: tuple = ()  # indices of the vertices of the operation level that it stands for
     details: object = None  # `Details` of an operation recorded with record(details=True)
     outputs: tuple = ()  # of these, the one whose output is the node's; in a fold, one for each repeat
+    agreement: object = None  # `Agreement` of the contributions that meet at its output, where there are several
 
     @property
     def grad_rms(self):
@@ -83,7 +95,8 @@ class Edge:
     """An operand: forward from `source` to `target`, whose input number `slot` it is.
 
     rms: RMS of the contribution that the target sends back along this edge, None without one.
-    share: ‖contribution‖ / Σ‖contributions‖ over all edges that leave the source, where there are several.
+    share: ‖contribution‖ / Σ‖contributions‖ over all edges that leave the source, where there are several;
+    agreement: how these go together.
     """
 
     source: str
@@ -94,6 +107,7 @@ class Edge:
     is_skip: bool = False
     maker: int = -1  # the vertex of the operation level that it leaves,
     reader: int = -1  # and the one that it enters
+    agreement: object = None
 
 
 @dataclass
@@ -104,6 +118,7 @@ class Vertex:
     order: int  # of execution; the leaf's first use for a leaf
     operands: list = field(default_factory=list)
     is_operation: bool = True
+    is_sum: bool = True  # whether its gradient is the sum of the contributions: no hook and no loss of its own
 
 
 def build(trace):
@@ -125,6 +140,7 @@ def build(trace):
     for operation in operations:
         vertex = Vertex(_operation_node(operation), operation.order)
         vertex.node.is_loss = operation.order in roots and bool(trace.roots)
+        vertex.is_sum = operation.order not in trace.hooked and operation.order not in trace.roots
         parameters, constants = [], []
         for slot, source in enumerate(operation.sources):
             if source is None:
@@ -194,7 +210,7 @@ def _parameter(leaf, index, operation, slot):
         name = name[len(operation.scope) + 1 :]
     rms = leaf.activation.rms if leaf.activation else None
     gradient = leaf.gradient.rms if leaf.gradient else None
-    return Parameter(name, leaf.shape, leaf.size, rms, gradient, leaf.requires_grad, index)
+    return Parameter(name, leaf.shape, leaf.size, rms, gradient, leaf.requires_grad, index, leaf.rate)
 
 
 def _unnamed(leaf, unnamed, trace):

@@ -4,6 +4,7 @@ import itertools
 import math
 
 RADIUS = 9.0  # of a rounded corner
+LAST = 5.0  # points that a way goes on after its last corner, at least
 _CELL = 64.0  # side of a square of the map in which things are looked up
 _PARTS = (0.5, 0.38, 0.62, 0.28, 0.72, 0.18, 0.82, 0.1, 0.9)  # of a lane, where a number may stand
 _AWAY = 3.0  # points between a line and its number
@@ -54,6 +55,9 @@ def arrival(points):
 def shortened(points, by):
     """The way without its last stretch, on which the head of an arrow stands."""
     (x, y), (ux, uy) = points[-1], arrival(points)
+    if len(points) > 2:  # a way that ended at its last corner would point along the other leg
+        length = math.dist(points[-2], points[-1])
+        by = min(by, length - min(LAST, length / 2))
     return [*points[:-1], (x - ux * by, y - uy * by)]
 
 

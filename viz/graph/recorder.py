@@ -14,7 +14,7 @@ from . import steps
 from .source import check_model, check_names, check_optimizer
 from .stats import Details, histogram, look_closer
 from .steps import Layer, Step
-from .trace import LeafRecord, Trace
+from .trace import LeafRecord, Trace, bytes_saved
 
 __all__ = ["Layer", "Recording", "Step", "record"]
 
@@ -28,6 +28,8 @@ class Recording(engine.Observer):
     trace: the last graph that a backward pass went through (or, without one, what ran forward).
     steps: one `Step` for each backward pass, small numbers only.
     """
+
+    keeps_arrays = False
 
     def __init__(self, model=None, names=None, every=1, details=False, optimizer=None):
         if every < 1 or int(every) != every:
@@ -47,7 +49,7 @@ class Recording(engine.Observer):
         self._arrived = {}  # order -> (the one contribution that is on its way there, its row)
         self._sums = {}  # index of a leaf with several uses -> what has arrived there
         self._known_parameters = [], {}  # as a trace begins with them, and whether there are others by now
-        self._new_parameters = False
+        self._new_parameters, self._learnt_for = False, None
         self._saved_by = None  # (names of the operations, bytes each saves), from the first step
         self._kept = set()  # ids of the arrays that operations of this graph keep
         self._structure = None, None  # signature, Structure of the last step
@@ -101,7 +103,7 @@ class Recording(engine.Observer):
         if not on_tape:
             trace.remember_output(output, order)
         if self._saved_by is None:
-            trace.saved_bytes[order] = self._bytes_saved(node, inputs)
+            trace.saved_bytes[order] = bytes_saved(node, inputs, self._kept)
         if self._details:
             trace.details[order] = look_closer(node.name, data)
         if len(records) > self._sweep_at:
@@ -125,7 +127,7 @@ class Recording(engine.Observer):
         record = trace.records.get(order)
         if record is None or self._idle:
             return
-        add, arrived = trace.table.add_later, self._arrived
+        add, arrived = trace.table.add, self._arrived
         one, row = arrived.pop(order, _NOTHING)
         if one is not gradient:
             row = add(gradient)
@@ -133,17 +135,18 @@ class Recording(engine.Observer):
         for source, contribution in zip(record[5], contributions):
             if contribution is None:
                 sent.append(-1)
-                continue
-            number = row if contribution is gradient else add(contribution)
-            sent.append(number)
-            if source is None:
-                continue
-            if source > 0:  # what arrives there alone has been measured here
-                arrived[source] = _NOTHING if source in arrived else (contribution, number)
-            elif trace.leaf_uses[-1 - source] == 1:
-                trace.leaf_gradients[-1 - source] = number
-            else:
+            elif source is not None and source < 0 and trace.leaf_uses[-1 - source] > 1:
+                sent.append(add(contribution))
                 self._add_up(-1 - source, contribution)
+            else:
+                number = row if contribution is gradient else add(contribution)
+                sent.append(number)
+                if source is None:
+                    continue
+                if source > 0:  # what arrives there alone has been measured here
+                    arrived[source] = _NOTHING if source in arrived else (contribution, number)
+                else:
+                    trace.leaf_gradients[-1 - source] = number
         trace.passed[order] = row, sent
         self._visited.append(order)
         if node.hooks is not None:
@@ -155,7 +158,6 @@ class Recording(engine.Observer):
         trace = self._trace
         for index, total in self._sums.items():
             trace.leaf_gradients[index] = trace.table.add(total)
-        trace.table.settle()
         if self._visited:
             self._finished, self._done = trace, True
             self.steps.append(self._step(trace, self._visited[::-1]))
@@ -164,7 +166,7 @@ class Recording(engine.Observer):
             if self._saved_by is None:
                 names = tuple([record[1] for record in trace.records.values()])
                 self._saved_by, self._kept = (names, list(map(trace.saved_bytes.get, trace.records))), set()
-        self._visited, self._sums, self._arrived = [], {}, {}
+        self._visited, self._sums, self._arrived, self._learnt_for = [], {}, {}, None
         self._passes += 1
         self._idle = self._passes % self._every != 0
 
@@ -196,8 +198,9 @@ class Recording(engine.Observer):
 
     def _leaf_record(self, trace, tensor):
         key, data = id(tensor), tensor._data
-        if tensor._requires_grad and key not in self._names:
+        if tensor._requires_grad and key not in self._names and self._learnt_for is not trace:
             self._learn_names()  # a layer may have made its parameters just now
+            self._learnt_for = trace
         parameter = key in self._parameters or type(tensor).__name__ == "Parameter"
         self._new_parameters = self._new_parameters or parameter
         row = -1 if parameter else trace.table.add(data)
@@ -228,32 +231,13 @@ class Recording(engine.Observer):
     def _settle_rates(self):
         """Which leaf the optimizer moves at which learning rate."""
         if self._rates and self._optimizer is not None:
-            groups = zip(self._optimizer.param_groups, self._rates, strict=False)
-            rate_of = {id(parameter): rate for group, rate in groups for parameter in group["params"]}
-            trace = self._finished
-            for index, record in enumerate(trace.leaf_records):
-                tensor = record.reference()
-                if id(tensor) in rate_of:
-                    trace.rates[index] = rate_of[id(tensor)]
+            self._finished.set_rates(self._optimizer.param_groups, self._rates)
 
     def _add_up(self, index, contribution):
         if index in self._sums:
             self._sums[index] += contribution
         else:
             self._sums[index] = np.array(contribution)  # a copy: the tape adds to its own in place
-
-    def _bytes_saved(self, node, inputs):
-        """Bytes of the arrays that this operation, and none before it, keeps for backward; parameters live anyway."""
-        total = 0
-        for array in getattr(node, "saved", ()):
-            if not isinstance(array, np.ndarray):
-                continue
-            owner = array if array.base is None else array.base
-            learned = any(t is not None and t.node is None and t._requires_grad and t._data is array for t in inputs)
-            if not learned and id(owner) not in self._kept:
-                self._kept.add(id(owner))
-                total += array.nbytes
-        return total
 
     def _step(self, trace, visited):
         signature = steps.signature(trace, visited)

@@ -73,6 +73,10 @@ def path_spectrum(loss, *, at=None, names=None):
         by default the output that the first block reads.
     names: names for the blocks, by default the layers' paths.
 
+    Only additions count. A concatenation sums nothing: it cuts the gradient into its operands' pieces, each of which
+    has come through one way only, and where a layer reads all earlier ones at once (DenseNet) a piece is branch to one
+    layer and highway to the next, so that "how many branches" has no answer there.
+
     Raises TypeError or RuntimeError for a loss without a graph, ValueError if the net has no additive skip or `at` is
     not behind the loss.
     """
@@ -81,7 +85,10 @@ def path_spectrum(loss, *, at=None, names=None):
     place = {vertex: index for index, vertex in enumerate(vertices)}
     skips = _additive_skips(vertices, place)
     if not skips:
-        raise ValueError("this net has no additive skip connection: all its gradient takes one kind of path")
+        raise ValueError(
+            "this net has no additive skip connection: all its gradient takes one kind of path (concatenations do not "
+            "count, for they add nothing up)"
+        )
     target = _find(at, vertices, place, skips)
     with tinygrad_course.no_grad():
         parts, gradient, sent = _walk(vertices, place, skips, np.ones_like(loss._data), target)

@@ -11,9 +11,6 @@ import numpy as np
 import tinygrad_course
 
 _ROOM = 512  # rows of a table to begin with
-_SMALL = 1024  # numbers up to which an array waits for others
-_MOST_WAITING = 24  # arrays that wait: 100 kB at most, which are still in the cache when they are measured
-_SINGLE = np.dtype(np.float32)
 _LOWEST, _OCTAVES = -48, 64  # of a histogram: |x| from 2^-48 to 2^16
 _MOST_SAMPLES = 65_536  # numbers that a histogram looks at
 _SATURATED = 0.97  # |tanh|: where its derivative is below 6 % of the largest; a sigmoid is at (1 ± 0.97)/2 then
@@ -50,17 +47,16 @@ class Table:
     """Statistics of many arrays, a row of plain numbers each, made into objects only when someone asks.
 
     The columns are those of `tinygrad_course.kernels.statistics`, whose one pass over an array fills a row. Where
-    Numba is missing, NumPy does. Small arrays that nobody changes any more wait for each other: most of the time that
-    a small array takes is the call.
+    Numba is missing, NumPy does. (Small arrays that wait for each other and are measured in one call take no less time:
+    what the call saves, the copy costs.)
     """
 
-    __slots__ = ("numbers", "rows", "used", "waiting")
-    _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large); "many" -> kernel for small ones
+    __slots__ = ("rows", "used")
+    _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large)
 
     def __init__(self):
         self.rows = np.empty((_ROOM, 6))
         self.used = 0
-        self.waiting, self.numbers = [], []  # small arrays, and their rows
         if Table._loops is None:
             Table._loops = _loops()
 
@@ -78,34 +74,6 @@ class Table:
         serial, parallel, large = loop
         (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
         return number
-
-    def add_later(self, array):
-        """`add`, of an array that stays as it is: a small one is measured by `settle`, with the others."""
-        if array.dtype is not _SINGLE or array.size > _SMALL:
-            return self.add(array)
-        number = self.used
-        self.used = number + 1
-        self.waiting.append(array)
-        self.numbers.append(number)
-        if len(self.waiting) == _MOST_WAITING:
-            self.settle()
-        return number
-
-    def settle(self):
-        """Measure what waits."""
-        arrays, numbers = self.waiting, self.numbers
-        if not arrays:
-            return
-        self.waiting, self.numbers = [], []
-        if self.used > len(self.rows):
-            self._grow()
-        many = Table._loops.get("many")
-        if many is None:
-            for array, number in zip(arrays, numbers, strict=True):
-                _by_numpy(array.ravel("K"), self.rows, number)
-            return
-        ends = np.cumsum([array.size for array in arrays])
-        many(np.concatenate(arrays, axis=None), ends, np.array(numbers), self.rows)
 
     def _grow(self):
         rows = np.empty((max(2 * len(self.rows), self.used), self.rows.shape[1]))
@@ -125,7 +93,6 @@ class Table:
         """`Statistics` of a row, None for row -1."""
         if number < 0:
             return None
-        self.settle()
         rms, largest, total, zeros, not_finite, size = self.rows[number].tolist()
         if size == 0:
             return Statistics(0.0, 0.0, 0.0, 0, 0)
@@ -139,8 +106,7 @@ def _loops():
         from tinygrad_course.kernels import statistics as kernels
 
         single = (kernels.measure_32, kernels.measure_32_parallel, kernels.SERIAL_BELOW)
-        double = (kernels.measure_64, kernels.measure_64, math.inf)
-        return {"f": single, "d": double, "many": kernels.measure_many_32}
+        return {"f": single, "d": (kernels.measure_64, kernels.measure_64, math.inf)}
     except ImportError:
         return {}
 

@@ -1,9 +1,12 @@
 """What is kept of every step of a training run: a few numbers an operation, and what the operations are."""
 
 import math
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
+
+_NAME_AND_SCOPE, _SOURCES = itemgetter(1, 2), itemgetter(5)  # of a trace's record
 
 
 class Layer(NamedTuple):
@@ -35,7 +38,8 @@ class Step(NamedTuple):
 
 def signature(trace, visited):
     """What tells structures apart, quickly: name, scope and number of operands of each operation."""
-    return tuple([(r[1], r[2], len(r[5])) for r in map(trace.records.__getitem__, visited)])
+    records = list(map(trace.records.__getitem__, visited))
+    return list(map(_NAME_AND_SCOPE, records)), list(map(len, map(_SOURCES, records)))
 
 
 def structure(trace, visited):
@@ -47,10 +51,11 @@ def structure(trace, visited):
 
 def step(trace, visited, loss, kind):
     """The `Step` of a backward pass through `visited`, of the structure `kind`."""
-    rows = np.concatenate([trace.table.rows[: trace.table.used, 0], [math.nan]])  # row -1: not measured
-    gradients = rows[[trace.passed[order][0] for order in visited]]
-    activations = rows[[trace.records[order][7] for order in visited]]
-    return Step(loss, kind, gradients, activations)
+    gradients, activations = [trace.passed[order][0] for order in visited], [trace.records[o][7] for o in visited]
+    numbers = np.array([gradients, activations])
+    found = trace.table.rows[numbers, 0]
+    found[numbers < 0] = math.nan  # not measured
+    return Step(loss, kind, *found)
 
 
 def _weight_layers(trace, records):

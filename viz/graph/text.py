@@ -22,7 +22,8 @@ def to_text(flow):
     if flow.has_gradients:
         rows += ["", f"▼ vanishing, ▲ exploding; a bar from the middle is {flow.scale:g} decades long"]
     if any(edge.is_skip for edge in flow.edges):
-        rows.append("╮ │ ╯ highways, ⊕ where they merge; %: the highway's share of the gradient")
+        words = "%: the highway's share of the gradient, cos: of its angle with the branch's"
+        rows.append(f"╮ │ ╯ highways, ⊕ where they merge; {words}")
     return "\n".join(rows)
 
 
@@ -52,6 +53,8 @@ def _margins(flow):
         column = next(c for c in range(len(flow.nodes)) if all(c not in cells[i] for i in range(begin, end)))
         for i in range(begin, end + 1):
             cells[i].setdefault(column, "╮" if i == begin else "╯" if i == end else "│")
-        ends[end] += f" {labels.share(edge)}".rstrip()
+        met = edge.agreement
+        cosine = f" cos {met.cosine:.2f}".replace("-", "−") if met is not None and met.cosine is not None else ""
+        ends[end] += f" {labels.share(edge)}{cosine}".rstrip()
     return ["".join(row.get(c, " ") for c in range(max(row, default=-1) + 1)) + end
             for row, end in zip(cells, ends, strict=True)]  # fmt: skip

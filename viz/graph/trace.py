@@ -8,6 +8,8 @@ import copy
 import weakref
 from typing import NamedTuple
 
+import numpy as np
+
 from .stats import Details, Table
 
 
@@ -114,6 +116,14 @@ class Trace:
         records = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
         return records, {id(record.reference()): index for index, record in enumerate(records)}
 
+    def set_rates(self, groups, rates):
+        """Give the leaves in an optimizer's parameter groups the learning rates of these groups."""
+        rate_of = {id(p): rate for group, rate in zip(groups, rates, strict=False) for p in group["params"]}
+        for index, record in enumerate(self.leaf_records):
+            tensor = record.reference()
+            if id(tensor) in rate_of:
+                self.rates[index] = rate_of[id(tensor)]
+
     def made_by(self, tensor):
         """Order of the operation that made a tensor which is not on the tape, None if none was seen."""
         entry = self._made.get(id(tensor))
@@ -194,3 +204,20 @@ class Trace:
                 activation = self.table[self.table.add(tensor._data)]
         gradient, rate = self.table[self.leaf_gradients[index]], self.rates.get(index)
         return Leaf(record, activation, gradient, self.leaf_uses[index], rate)
+
+
+def bytes_saved(node, inputs, kept):
+    """Bytes of the arrays that an operation keeps for backward, and none before it; parameters live anyway.
+
+    kept: ids of the arrays that are kept already, to which its own are added.
+    """
+    total = 0
+    for array in getattr(node, "saved", ()):
+        if not isinstance(array, np.ndarray):
+            continue
+        owner = array if array.base is None else array.base
+        learned = any(t is not None and t.node is None and t._requires_grad and t._data is array for t in inputs)
+        if not learned and id(owner) not in kept:
+            kept.add(id(owner))
+            total += array.nbytes
+    return total

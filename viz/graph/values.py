@@ -1,8 +1,10 @@
 """Numbers to draw: relative gradients, their scale, and shares at fan-outs."""
 
 import math
+from typing import NamedTuple
 
 SCALES = (1, 2, 3, 4, 6, 8, 12)  # decades from white to full colour
+_SMALL_PAIRS = 1e-4  # float32 tells a cosine to about 1e-7 / this
 
 
 def shares(vertices):
@@ -20,6 +22,45 @@ def shares(vertices):
         total = sum(rms for _, _, rms in edges)
         if len(edges) > 1 and 0.0 < total < math.inf:
             result.update({(index, slot): rms / total for index, slot, rms in edges})
+    return result
+
+
+class Agreement(NamedTuple):
+    """How the contributions that meet at a fan-out go together.
+
+    count: how many; cancellation: ‖Σc‖ / Σ‖c‖, 1 where all point the same way, 0 where they cancel; cosine: the cosine
+    of the angle between two of them, of several the mean over pairs, each weighed by ‖c_i‖ ‖c_j‖; None where one is so
+    small beside the others that nothing can be said.
+    """
+
+    count: int
+    cancellation: float
+    cosine: float | None
+
+
+def agreements(vertices):
+    """{vertex: `Agreement`} of the fan-outs.
+
+    From the norms alone: ‖Σc‖² = Σ‖c‖² + 2 Σ_{i<j} ⟨c_i, c_j⟩, and the gradient that arrived is Σc. It costs nothing
+    while recording, and is as exact as the gradients are, times how much larger the largest is than the smallest.
+    """
+    outgoing = {}
+    for vertex in vertices:
+        for _, source, rms in vertex.operands:
+            if rms is not None:
+                outgoing.setdefault(source, []).append(rms)
+    result = {}
+    for index, sizes in outgoing.items():
+        vertex, total = vertices[index], sum(sizes)
+        arrived = vertex.node.grad_rms
+        if len(sizes) < 2 or not vertex.is_sum or arrived is None or not 0.0 < total < math.inf:
+            continue
+        squares = sum((size / total) ** 2 for size in sizes)
+        pairs, cancellation = 1.0 - squares, arrived / total  # 2 Σ_{i<j} ‖c_i‖ ‖c_j‖ / (Σ‖c‖)²
+        cosine = (cancellation**2 - squares) / pairs if pairs > _SMALL_PAIRS else None
+        if cosine is not None:
+            cosine = min(1.0, max(-1.0, cosine))
+        result[index] = Agreement(len(sizes), min(1.0, cancellation), cosine)
     return result
 
 
@@ -57,8 +98,10 @@ def _usable(rms):
 
 
 def set_values(vertices, reference_rms):
-    """Give every vertex its value log10(RMS / reference) or the mark that says why it has none."""
+    """Give every vertex its value log10(RMS / reference) or the mark that says why it has none, and its agreement."""
     bad = None
+    for index, agreement in agreements(vertices).items():
+        vertices[index].node.agreement = agreement
     tensors = any(v.is_operation and math.prod(v.node.shape) > 1 for v in vertices)
     for vertex in vertices:
         node = vertex.node

@@ -77,7 +77,9 @@ def compose(vertices, skips, shares, groups, folds):
     edges = []
     for (begin, end, slot, position, _), bundle in bundles.items():
         every = bundle + later.pop((end, slot, position), [])
-        edges.append(Edge(nodes[begin].id, nodes[end].id, slot, _mean_rms(every), _mean_share(every), *bundle[0][2:]))
+        drawn_edge = Edge(nodes[begin].id, nodes[end].id, slot, _mean_rms(every), _mean_share(every), *bundle[0][2:])
+        drawn_edge.agreement = None if drawn_edge.share is None else vertices[drawn_edge.maker].node.agreement
+        edges.append(drawn_edge)
     return nodes, edges
 
 
@@ -131,6 +133,7 @@ def _group_node(vertices, group, output, skips):
         parameters=tuple(_renamed(parameter, member, group) for member in members for parameter in member.parameters),
         multiply_adds=sum(member.multiply_adds for member in members), saved_bytes=_total_saved(members),
         activation=last.activation, gradient=last.gradient, wants_gradient=last.wants_gradient, is_merge=merge,
+        agreement=last.agreement,
         is_loss=any(member.is_loss for member in members),
         hidden=tuple(f"{member.name} ({member.op})" for member in members),
         strip=tuple((member.value, member.mark) for member in members),

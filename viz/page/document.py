@@ -10,12 +10,12 @@ from importlib.resources import files
 from ..files import check_folder, write_atomically
 from ..graph import labels
 from ..graph.flow import compare_scale
-from . import facts, svg
+from . import chain, facts, svg
 from .legend import legend
 from .scene import READABLE, Stage
 
 _WINDOWS = {1: (1004.0, 600.0), 2: (484.0, 600.0)}  # room for each graph on a laptop's screen
-_SCRIPTS = ("words", "camera", "graph", "hands", "panel", "begin")
+_SCRIPTS = ("words", "bend", "camera", "graph", "hands", "panel", "begin")
 _HEIGHT = 680  # pixels of the frame in a notebook
 
 
@@ -47,21 +47,40 @@ def to_html(*flows, title=None):
     operations = {box.node.op for stage in stages for box in stage.boxes}
     data = {
         "title": heading, "panes": panes, "scale": scale, "bins": svg.BINS, "rules": facts.rules(operations),
-        "claim": facts.comparison(flows, names) if len(flows) == 2 else "",
+        "claim": facts.comparison(flows, names) if len(flows) == 2 else "", "theme": flows[0].theme,
     }  # fmt: skip
     parts = {
         "title": escape(heading), "css": style(), "js": script(), "data": _json(data),
         "light": svg.colour_rules(dark=False), "dark": _nested(svg.colour_rules(dark=True)),
-        "panes": "".join(_picture(stage, pane, number) for number, (stage, pane) in enumerate(zip(stages, panes))),
+        "panes": "".join(_picture(*one, number) for number, one in enumerate(zip(stages, panes, strict=True))),
         "two": " two" if len(flows) == 2 else "", "claim": svg.raised(data["claim"] or panes[0]["claim"]),
-        "legend": legend(flows, names), "subtitle": escape(_subtitle(flows)),
+        "legend": legend(flows, names), "beside": chain.beside(flows, names),
+        "theme": flows[0].theme, "subtitle": escape(_subtitle(flows)),
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 
 
 def script():
-    """The page's script, from its parts."""
-    return re.sub(" (=>|===?|!==) ", r"\1", "".join(_bare(_asset(f"{name}.js")) for name in _SCRIPTS))
+    """The page's script, from its parts, without the spaces that only a reader needs. The browser's tests run it."""
+    lines = "".join(_asset(f"{name}.js") for name in _SCRIPTS).split("\n")
+    text = _bare("\n".join(line if re.search("['`]", line) else _tight(line) for line in lines))
+    for pattern, short in _SPACES:
+        text = re.sub(pattern, short, text)
+    return text
+
+
+def _tight(line):
+    """A line of script without spaces behind commas, but for those in its strings."""
+    parts = line.split('"')
+    parts[::2] = [part.replace(", ", ",") for part in parts[::2]]
+    return '"'.join(parts)
+
+
+_SPACES = (
+    (r" (=>|===?|!==|&&|\|\||[<>+-]=|[*/?:]|\+(?! ?\+)|-(?! ?-)) ", r"\1"), (r"([\w\]]) = (?!1\b)", r"\1="),
+    (r"\b(if|for|while) \(", r"\1("), (r"\", (?=[\w$(\[{])", "\","), (r"\) \{", "){"),
+    (r"([;{]) +", r"\1"), (r" +\}", "}"),
+)  # fmt: skip
 
 
 def style():
@@ -114,7 +133,7 @@ def _picture(stage, pane, number):
     shapes = [
         f'<rect class="fold" x="{x}" y="{y}" width="{w}" height="{h}" rx="10"/>'
         f'<text class="foldt" x="{x + 12}" y="{y + 4}">{caption}</text>'
-        for x, y, w, h, caption in scene["folds"]
+        for x, y, w, h, caption, *_ in scene["folds"]
     ]
     shapes += scene["paths"]
     for index, x, y, _ in scene["nodes"]:

@@ -17,18 +17,24 @@ def card(box, look, flow):
     """Everything about one node, short keys and no empty entries: a large net has a thousand of these."""
     node, details = box.node, box.node.details or Details()
     entry = {
-        "n": labels.plain(node.name), "o": labels.plain(node.op), "s": labels.plain(node.scope), "k": node.kind,
+        "n": labels.plain(node.name), "o": labels.plain(node.op), "s": labels.plain(node.scope),
         "h": labels.shape(node.shape), "y": node.dtype, "c": look, "svg": box.markup, "w": box.width, "t": box.height,
         "v": None if node.value is None else round(node.value, 3), "m": node.mark,
         "g": _statistics(node.gradient, details.gradient) if flow.has_gradients else None,
         "a": _statistics(node.activation, details.output, details.saturated, details.dead),
+        "ms": _mean_and_spread(node.activation),
         "p": [_parameter(p) for p in node.parameters[:_MOST_ROWS]], "pc": node.parameter_count, "x": node.repeats,
-        "ma": node.multiply_adds, "hd": [labels.plain(name) for name in node.hidden[:_MOST_ROWS]],
+        "ma": node.multiply_adds, "sb": node.saved_bytes, "ag": _agreement(node), "src": _source(details),
+        "hd": [labels.plain(name) for name in node.hidden[:_MOST_ROWS]],
         "hm": max(0, len(node.hidden) - _MOST_ROWS), "mem": list(node.members), "out": list(node.outputs),
         "nu": int(node.is_neutral), "fb": int(node.is_first_bad), "fo": int(node.is_first_bad_output),
     }  # fmt: skip
     if node.op == node.name:
         del entry["o"]
+    if node.scope == node.name:
+        del entry["s"]
+    if node.outputs == node.members:
+        del entry["out"]
     if node.kind == "operation" and flow.origin is not None and len(node.members) == 1:
         entry["num"] = scalar_lines(flow.origin.vertices, node.members[0])
     empty = (None, "", [], 0)  # a value of 0 is no empty entry: it is that of the reference
@@ -46,6 +52,21 @@ def _statistics(found, histogram=None, *shares):
     return row
 
 
+def _mean_and_spread(found):
+    """[mean, standard deviation] of several numbers."""
+    return [rounded(found.mean), rounded(found.std)] if found is not None and found.size > 1 else None
+
+
+def _agreement(node):
+    """[how many contributions meet, their cosine, ‖Σc‖/Σ‖c‖]."""
+    met = node.agreement
+    return None if met is None else [met.count, rounded(met.cosine), rounded(met.cancellation)]
+
+
+def _source(details):
+    return None if details.source is None else labels.plain("{}:{}  {}".format(*details.source))
+
+
 def _bars(histogram):
     """Counts from large negative numbers over 0 to large positive ones, an octave each."""
     if histogram is None:
@@ -55,7 +76,8 @@ def _bars(histogram):
 
 def _parameter(parameter):
     row = [labels.plain(parameter.name), labels.shape(parameter.shape), parameter.count, rounded(parameter.rms),
-           rounded(parameter.gradient_rms), int(not parameter.requires_grad)]  # fmt: skip
+           rounded(parameter.gradient_rms), int(not parameter.requires_grad),
+           rounded(parameter.update_ratio)]  # fmt: skip
     while row and row[-1] in (None, 0):
         row.pop()
     return row

@@ -90,8 +90,11 @@ class Stage:
         pairs = [(number[edge.source], number[edge.target]) for edge in level.edges]
         scene, centres = self._lay_out(boxes, indices, insides, pairs, level.edges, folds=folds, captions=captions)
         scene["name"] = level.name
-        scene["folds"] = [[*map(round, _frame(members, boxes, centres)), svg.escape(caption)]
-                          for members, caption in zip(folds, captions, strict=True)]  # fmt: skip
+        scene["folds"] = [
+            [*map(round, _frame(members, boxes, centres)), svg.escape(caption), self._inside_fold(level, members),
+             members]
+            for members, caption in zip(folds, captions, strict=True)
+        ]  # fmt: skip
         return scene
 
     def _lay_out(self, boxes, indices, insides, pairs, edges, wrap=True, folds=(), captions=(), ports=()):
@@ -175,12 +178,24 @@ class Stage:
                 return self._inside_index[key]
         return -1
 
-    def _inside_scene(self, level, parts):
+    def _inside_fold(self, level, members):
+        """The number of the scene with all repeats of a fold, or -1: its vertices on the level of blocks."""
+        own = {vertex for i in members for vertex in level.nodes[i].members}
+        finer = next((other for other in self.levels if other.name == "block"), None)
+        if finer is None or len(own) > MOST:
+            return -1
+        parts = sorted({finer.node_of.get(vertex, -1) for vertex in own})
+        if parts[0] < 0 or not all(own.issuperset(finer.nodes[i].members) for i in parts):
+            return -1
+        self.insides.append(self._inside_scene(finer, parts, compact=len(parts) > COMPACT_FROM))
+        return len(self.insides) - 1
+
+    def _inside_scene(self, level, parts, compact=False):
         """The nodes `parts` of a level, between a port where gradients leave and one where they enter."""
         nodes = [level.nodes[i] for i in parts]
         number = {node.id: i for i, node in enumerate(nodes)}
         insides = [self._inside(level, node) for node in nodes]
-        indices = [self._box(node, False, inside >= 0) for node, inside in zip(nodes, insides, strict=True)]
+        indices = [self._box(node, compact, inside >= 0) for node, inside in zip(nodes, insides, strict=True)]
         top, bottom = len(nodes), len(nodes) + 1
         pairs, edges, left = [], [], set()
         for edge in level.edges:
@@ -193,7 +208,7 @@ class Stage:
             pairs.append((source, target))
             edges.append(edge)
         boxes = [self.boxes[index] for index in indices]
-        wrap = len(nodes) > 2 * COMPACT_FROM
+        wrap = compact or len(nodes) > 2 * COMPACT_FROM
         scene, centres = self._lay_out(boxes, indices, insides, pairs, edges, wrap, ports=(top, bottom))
         scene["ports"] = [round(centres[top][0]), round(centres[bottom][0])]
         return scene

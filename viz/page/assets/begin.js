@@ -100,14 +100,15 @@ function search(move) {
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
-  $("theme").setAttribute("aria-pressed", name === "dark");
+  $("theme").value = name;
   if (panes) for (const pane of panes) pane.sketch();
 }
 
 let panes = null;
 const system = matchMedia("(prefers-color-scheme: dark)");
-theme(system.matches ? "dark" : "light");
-system.addEventListener("change", e => theme(e.matches ? "dark" : "light"));
+const follow = () => theme(D.theme !== "light" ? D.theme : system.matches ? "dark" : "light");
+follow();
+system.addEventListener("change", follow);
 panes = D.panes.map((d, i) => new Pane(d, i));
 const levelNames = [...new Set(D.panes.flatMap(p => p.scenes.map(s => s.name)))].sort((a, b) => Object.keys(LEVELS).indexOf(a) - Object.keys(LEVELS).indexOf(b));
 $("levels").innerHTML = levelNames.map(n => `<button data-level="${n}" aria-pressed="${n === panes[0].scene.name}">${LEVELS[n]}</button>`).join("");
@@ -153,7 +154,11 @@ $("search").addEventListener("input", () => search());
 $("in").onclick = () => panes.forEach(p => p.zoom(1.3, undefined, undefined, true));
 $("out").onclick = () => panes.forEach(p => p.zoom(1 / 1.3, undefined, undefined, true));
 $("fit").onclick = () => panes.forEach(p => p.fit());
-$("theme").onclick = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+$("theme").onchange = e => theme(e.target.value);
+for (const [on, off] of [["pointerover", "pointerout"], ["focusin", "focusout"]]) {
+  $("beside").addEventListener(on, e => { const way = e.target.closest(".way"); if (way) panes[way.dataset.p].way(way.dataset.e.split(" ")); });
+  $("beside").addEventListener(off, () => panes.forEach(p => p.light()));
+}
 $("levels").addEventListener("click", e => { if (e.target.dataset.level) setLevel(e.target.dataset.level); });
 $("pins").addEventListener("click", e => {
   const button = e.target.closest(".close");
@@ -174,7 +179,7 @@ addEventListener("afterprint", () => {
   before = null;
 });
 addEventListener("keydown", e => {
-  const field = e.target.tagName === "INPUT", typing = field && e.target.type === "search";
+  const field = ["INPUT", "SELECT"].includes(e.target.tagName), typing = field && e.target.type === "search";
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   if (typing) {
     if (e.key === "Enter") { e.preventDefault(); search(e.shiftKey ? -1 : 1); }

@@ -29,10 +29,22 @@ class Graph extends Camera {
       const w = this.cards[c].w, h = this.cards[c].t;
       return {key: prefix + i, c, sub, x, y, w, h, ox: x, oy: y, ow: w, oh: h};
     });
+    const folds = [];
+    (scene.folds || []).forEach(([x, y, w, h, text, sub, members], i) => {
+      const key = `${prefix}F${i}`;
+      if (sub >= 0 && this.open.has(key)) {  // a frame with all repeats stands for the nodes of one
+        const frame = {key, c: nodes[members[0]].c, sub, x, y, w, h, ox: x, oy: y, ow: w, oh: h, text};
+        for (const member of members) nodes[member].gone = frame;
+        nodes.push(frame);
+      } else {
+        folds.push([x, y, w, h, text, sub < 0 ? "" : key]);
+        for (const member of members) nodes[member].fold = sub < 0 ? "" : key;
+      }
+    });
     let columns = [-1e9, ...scene.columns, 1e9];
     const maps = [];
     for (const node of nodes) {
-      if (node.sub < 0 || !this.open.has(node.key)) continue;
+      if (node.gone || node.sub < 0 || !this.open.has(node.key)) continue;
       node.inner = this.arrange(this.d.insides[node.sub], node.key + "/");
       const w = Math.max(node.w, node.inner.w + 2 * RIM), h = Math.max(node.h, node.inner.h + HEAD + RIM);
       const c = columns.findLastIndex(x => x <= node.x);
@@ -49,15 +61,17 @@ class Graph extends Camera {
       node.h = h;
     }
     const through = (x, y) => maps.reduce((p, m) => give(m, ...p), [x, y]);
-    const edges = scene.paths.map((path, i) => {
-      const row = scene.edges[i], s = nodes[row[0]], t = nodes[row[1]];
+    const place = i => nodes[i] && nodes[i].gone || nodes[i], edges = [];
+    scene.paths.forEach((path, i) => {
+      const row = scene.edges[i], s = place(row[0]), t = place(row[1]);
+      if (s && s === t) return;
       const [lx, ly] = through(row[8], row[9]);
-      return {row, lx, ly, share: scene.shares[i], path: maps.length ? warp(path, s, t, through) : path};
+      edges.push({row, s, t, lx, ly, share: scene.shares[i], path: maps.length ? warp(path, s, t, through) : path});
     });
-    const folds = (scene.folds || []).map(([x, y, w, h, text]) => {
-      const [x0, y0] = through(x, y), [x1, y1] = through(x + w, y + h);
-      return [x0, y0, x1 - x0, y1 - y0, text];
-    });
+    for (const fold of folds) {
+      const [x, y, w, h] = fold, [x0, y0] = through(x, y), [x1, y1] = through(x + w, y + h);
+      fold.splice(0, 4, x0, y0, x1 - x0, y1 - y0);
+    }
     const right = Math.max(0, ...nodes.map(n => n.x + n.w)), was = Math.max(0, ...nodes.map(n => n.ox + n.ow));
     const below = Math.max(0, ...nodes.map(n => n.y + n.h)), wasBelow = Math.max(0, ...nodes.map(n => n.oy + n.oh));
     return {nodes, edges, folds, w: scene.w + right - was, h: scene.h + below - wasBelow};
@@ -69,20 +83,21 @@ class Graph extends Camera {
     this.w = all.w;
     this.h = all.h;
     const walk = (part, dx, dy, inside) => {
-      for (const [x, y, w, h, text] of part.folds) {
+      for (const [x, y, w, h, text, key] of part.folds) {
         html.f.push(`<rect class="fold" x="${x}" y="${y}" width="${w}" height="${h}" rx="10"/>`);
-        html.c.push(`<text class="foldt unfold" role="button" tabindex="0" aria-label="Unfold ${text}" x="${x + 12}" y="${y + 4}">${text} ⊞</text>`);
+        html.c.push(`<text class="foldt unfold" role="button" tabindex="0" data-open="${key}" aria-label="Unfold ${text}" x="${x + 12}" y="${y + 4}">${text} ⊞</text>`);
       }
       for (const node of part.nodes) {
-        const card = this.cards[node.c], x = node.x + dx, y = node.y + dy;
+        const card = this.cards[node.c], x = node.x + dx, y = node.y + dy, title = node.text || esc(card.n);
+        if (node.gone) continue;
         if (node.inner) {
           html.f.push(`<g class="n frame" data-open="${node.key}" transform="translate(${x},${y})"><rect class="b"`
-            + ` width="${node.w}" height="${node.h}" rx="9"/><g class="o" role="button" tabindex="0" aria-label="Close ${esc(card.n)}">`
+            + ` width="${node.w}" height="${node.h}" rx="9"/><g class="o" role="button" tabindex="0" aria-label="Close ${title}">`
             + `<rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7"/></g>`
-            + `<text class="t" x="28" y="19">${esc(card.n)}</text></g>`);
+            + `<text class="t" x="28" y="19">${title}</text></g>`);
           walk(node.inner, x + (node.w - node.inner.w) / 2, y + HEAD, node);
         } else {
-          const item = {index: items.length, card, key: node.key, sub: node.sub, x, y, w: node.w, h: node.h, outs: [], ins: []};
+          const item = {index: items.length, card, key: node.key, sub: node.sub, fold: node.fold, x, y, w: node.w, h: node.h, outs: [], ins: []};
           node.item = item;
           items.push(item);
           for (const vertex of card.mem || []) owner.set(vertex, item);
@@ -92,10 +107,10 @@ class Graph extends Camera {
       }
       if (dx || dy) html.e.push(`<g transform="translate(${dx},${dy})">`);
       for (const edge of part.edges) {
-        const [s, t] = edge.row, of = part.nodes;
+        const {s, t} = edge;
         html.e.push(edge.path);
-        later.push({edge, s: of[s], t: of[t], port: inside && (!of[s] || !of[t]), dx, dy});
-        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${of[s] && of[t] ? edge.share : ""}</text>`);
+        later.push({edge, s, t, port: inside && (!s || !t), dx, dy});
+        html.l.push(`<text class="l${edge.row[7] ? " s" : ""}" x="${edge.lx + dx}" y="${edge.ly + dy}">${s && t ? edge.share : ""}</text>`);
       }
       if (dx || dy) html.e.push("</g>");
     };
@@ -122,7 +137,7 @@ class Graph extends Camera {
       const [, , maker, reader, slot, rms, share, skip] = edge.row;
       const from = s.item || owner.get(maker), to = t.item || owner.get(reader);
       if (!from || !to) continue;
-      const one = {from, to, rms, share, skip, slot};
+      const one = {from, to, rms, share, skip, slot, key: `${reader}:${slot}`};
       logical.set(`${maker}>${reader}:${slot}`, one);
       if (!leaving.has(maker)) leaving.set(maker, []);
       leaving.get(maker).push(one);
@@ -244,7 +259,7 @@ class Graph extends Camera {
         item.v = card.v;
         if (text) text.innerHTML = item.text;
       } else {
-        const all = (card.out || []).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
+        const all = (card.out || card.mem).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
         item.v = known.length ? known[known.length >> 1] / 100 : null;
         const colour = all.includes(BAD) ? "bad" : item.v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(item.v);
         item.tint = colour + card.c.replace(/^\S+/, "");
@@ -253,7 +268,7 @@ class Graph extends Camera {
           : svgPowers(`${arrow(item.v)} ${low === high ? low : `${low} … ${high}`}`);
       }
       const cells = item.el.querySelectorAll(".s rect:not(.f)");
-      const of = card.x > 1 ? card.out : card.mem;
+      const of = card.x > 1 ? card.out || card.mem : card.mem;
       if (cells.length && of && cells.length === of.length) cells.forEach((cell, i) => {
         if (!cell.dataset.c) cell.dataset.c = cell.getAttribute("class");
         const v = row[of[i]];
@@ -262,37 +277,4 @@ class Graph extends Camera {
     }
     this.apply(this.at);
   }
-}
-
-function give(m, x, y) {
-  const along = (v, low, high, more) => v <= low ? v : v >= high ? v + more : v + more * (v - low) / (high - low);
-  return [along(x, m.l, m.r, m.dw), x >= m.from && x < m.to ? along(y, m.t, m.b, m.dh) : y];
-}
-
-/* The path of an edge when nodes have moved: its ends stay at their nodes, the rest gives way. */
-function warp(path, s, t, through) {
-  return path.replace(/ d="([^"]*)"/, (_, d) => {
-    const points = [...d.matchAll(NUMBERS)].map(m => [+m[1], +m[2]]);
-    const end = (node, [x, y], bottom) => {
-      if (!node) return through(x, y);
-      if (Math.abs(x - node.ox - node.ow) < 3) return [node.x + node.w, node.y + y - node.oy + (node.h - node.oh) / 2];
-      if (Math.abs(x - node.ox) < 3) return [node.x, node.y + y - node.oy + (node.h - node.oh) / 2];
-      const part = (x - node.ox) / node.ow;
-      return [node.x + part * node.w, bottom ? node.y + node.h + y - node.oy - node.oh : node.y + y - node.oy];
-    };
-    const a = points[0], b = points[points.length - 1], na = end(s, a, true), nb = end(t, b, false);
-    let i = 0;
-    return ` d="${d.replace(NUMBERS, (_, x, y) => {
-      const at = i++, first = at < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
-      let [px, py] = through(+x, +y);
-      if (+x === ox) px = nx;
-      if (+y === oy) py = ny;
-      return `${Math.round(px)},${Math.round(py)}`;
-    })}"`;
-  });
-}
-
-function pill(x, y, text) {
-  const w = text.length * 6.1 + 16;
-  return `<g class="pill" transform="translate(${x},${y})"><rect x="${-w / 2}" y="-9" width="${w}" height="18" rx="9"/><text y="3.6">${esc(text)}</text></g>`;
 }

@@ -33,7 +33,8 @@ class Pane extends Graph {
     }, {passive: false});
     box.addEventListener("click", e => {
       if (moved) return;
-      if (e.target.closest(".unfold")) return setLevel("block");
+      const fold = e.target.closest(".unfold");
+      if (fold) return this.unfold(fold.dataset.open);
       const frame = e.target.closest(".frame"), item = this.itemAt(e.target);
       if (e.target.closest(".o") && (frame || item)) this.toggle(frame ? frame.dataset.open : item.key);
       else if (item) pin(this, item);
@@ -41,19 +42,21 @@ class Pane extends Graph {
     box.addEventListener("dblclick", e => {
       const item = this.itemAt(e.target);
       if (item && item.sub >= 0) this.toggle(item.key);
+      else if (item && item.fold) this.unfold(item.fold);
     });
-    box.addEventListener("pointerover", e => { const item = this.itemAt(e.target); this.hover(item); tip(this, item, e); });
+    box.addEventListener("pointerover", e => { const item = this.itemAt(e.target); this.hover(item); tip(this, item, e, this.drawn.find(d => d.el === e.target)); });
     box.addEventListener("pointermove", e => moveTip(e));
     box.addEventListener("pointerleave", () => { this.hover(null); tip(this, null); });
     box.addEventListener("focusin", e => { const item = this.itemAt(e.target); if (item) this.reveal(item); });
     box.addEventListener("keydown", e => {
       const item = this.itemAt(e.target), press = e.key === "Enter" || e.key === " ";
-      if (e.target.closest(".unfold") && press) { e.preventDefault(); e.stopPropagation(); return setLevel("block"); }
+      const fold = e.target.closest(".unfold");
+      if (fold && press) { e.preventDefault(); e.stopPropagation(); return this.unfold(fold.dataset.open); }
       const frame = e.target.closest(".frame");
       if (frame && press) { e.preventDefault(); e.stopPropagation(); return this.toggle(frame.dataset.open); }
       if (!item) return;
       if (e.key === "Enter") pin(this, item);
-      else if (e.key === "o" && item.sub >= 0) this.toggle(item.key);
+      else if (e.key === "o" && (item.sub >= 0 || item.fold)) this.toggle(item.sub >= 0 ? item.key : item.fold);
       else if (e.key === "ArrowUp" || e.key === "ArrowDown") {
         const up = e.key === "ArrowUp", edges = up ? item.ins : item.outs, step = up ? -1 : 1;
         const to = edges.length ? (up ? edges[0].from : edges[0].to) : this.items[item.index + step];
@@ -78,15 +81,17 @@ class Pane extends Graph {
     item.el.focus();
   }
 
+  unfold(key) { if (key) this.toggle(key); else setLevel("block"); }
+
   toggle(key) {
-    const vertex = (this.items.find(i => i.key === key) || {card: {}}).card.mem;
+    const first = this.items.find(i => i.key === key || i.fold === key || i.key.startsWith(key + "/")), vertex = first && first.card.mem;
     if (!this.open.delete(key)) this.open.add(key);
     else for (const other of [...this.open]) if (other.startsWith(key + "/")) this.open.delete(other);
     const pinned = new Set(this.items.filter(i => i.pin).map(i => i.key)), fraction = this.at / (this.N + 1);
     this.draw();
     for (const item of this.items) item.pin = pinned.has(item.key);
     resize(fraction);
-    const item = this.items.find(i => i.key === key) || (vertex && this.items.find(i => (i.card.mem || [])[0] === vertex[0]));
+    const item = this.items.find(i => i.key === key) || (vertex && this.items.find(i => (i.card.mem || []).includes(vertex[0])));
     if (item) { this.focus(item); this.reveal(item); }
   }
 
@@ -94,10 +99,7 @@ class Pane extends Graph {
   hover(item) {
     if (item === this.hovered) return;
     this.hovered = item;
-    for (const one of this.lit || []) one.classList.remove("rel");
-    this.lit = [];
-    this.root.classList.toggle("focus", !!item);
-    if (!item) return;
+    if (!item) return this.light();
     const related = new Set([item]), edges = new Set();
     for (const [list, end] of [["ins", "from"], ["outs", "to"]]) {
       const stack = [item], seen = new Set(stack);
@@ -106,7 +108,22 @@ class Pane extends Graph {
         if (!seen.has(e[end])) { seen.add(e[end]); related.add(e[end]); stack.push(e[end]); }
       }
     }
-    for (const one of related) this.lit.push(one.el);
+    this.light(related, edges);
+  }
+
+  /* The edges that a path of the chain rule takes, each named by the vertex that reads and the slot. */
+  way(keys) {
+    const edges = new Set(this.drawn.flatMap(d => d.ones).filter(e => keys.includes(e.key)));
+    this.light(new Set([...edges].flatMap(e => [e.from, e.to])), edges);
+  }
+
+  /* Dim all but these nodes and edges; without any, nothing. */
+  light(nodes, edges) {
+    for (const one of this.lit || []) one.classList.remove("rel");
+    this.lit = [];
+    this.root.classList.toggle("focus", !!nodes);
+    if (!nodes) return;
+    for (const one of nodes) this.lit.push(one.el);
     for (const one of this.drawn) if (one.ones.some(e => edges.has(e))) this.lit.push(one.el, one.text);
     for (const el of this.lit) el.classList.add("rel");
   }

@@ -73,14 +73,18 @@ function cardHtml(pane, c, i) {
     if (a[6] != null) add("Saturated outputs", percent(a[6]));
     if (a[7] != null) add("Dead units", percent(a[7]));
   }
+  if (c.ms) add("Output mean ± std", `${num(c.ms[0])} ± ${num(c.ms[1])}`);
+  if (c.ag) { const [n, cos, all] = c.ag; add("Contributions", n); if (cos != null) add(n > 2 ? "Mean cosine" : "Cosine", num(cos)); add("‖Σc‖/Σ‖c‖", num(all)); }
   if (c.ma) add("Multiply-adds", many(c.ma));
-  for (const [name, shape, count, rms, grad, frozen] of c.p || []) {
+  if (c.sb) add("Kept for backward", `${many(c.sb)} bytes`);
+  for (const [name, shape, count, rms, grad, frozen, ratio] of c.p || []) {
     add(`${esc(name)} <span class="small">${esc(shape)} = ${many(count)}${frozen ? ", frozen" : ""}</span>`,
       grad == null ? `RMS ${num(rms)}` : `∇ ${num(grad)}${typeof rms === "number" && rms > 0 && typeof grad === "number" ? ` <span class="small">${num(grad / rms)} of RMS</span>` : ""}`);
+    if (ratio != null) add(`<span class="small">update ratio</span>`, num(ratio));
   }
   const list = (c.hd || []).map(n => `<li>${esc(n)}</li>`).join("") + (c.hm ? `<li>and ${many(c.hm)} more</li>` : "");
   return `<article class="card" aria-label="${esc(pane.words(c))}"><button class="close" data-i="${i}" aria-label="Unpin ${esc(c.n)}">✕</button>`
-    + `<h3><span class="swatch ${c.c}"></span>${esc(c.n)}</h3><p class="small">${esc(opOf(c))}${c.fb ? " · the first gradient with NaN or Inf" : ""}${c.fo ? " · the first output with NaN or Inf" : ""}</p>`
+    + `<h3><span class="swatch ${c.c}"></span>${esc(c.n)}</h3><p class="small">${esc(opOf(c))}${c.fb ? " · the first gradient with NaN or Inf" : ""}${c.fo ? " · the first output with NaN or Inf" : ""}${c.src ? `<br>${esc(c.src)}` : ""}</p>`
     + histogram(g && g[5]) + `<table class="numbers"><tbody>${rows.join("")}</tbody></table>`
     + (list ? `<details><summary>Holds ${plural((c.hd || []).length + (c.hm || 0), "operation")}</summary><ul>${list}</ul></details>` : "") + "</article>";
 }
@@ -93,13 +97,21 @@ function histogram(counts) {
 }
 
 const tipBox = $("tip");
-function tip(pane, item, e) {
-  tipBox.hidden = !item;
-  if (!item) return;
+const meets = a => a ? [`${a[0]} contributions meet`, a[1] == null ? "" : `${a[0] > 2 ? "mean " : ""}cosine ${num(a[1])}`, `‖Σc‖/Σ‖c‖ ${num(a[2])}`].filter(Boolean) : [];
+function tip(pane, item, e, drawn) {
+  const edge = drawn && drawn.ones[0];
+  tipBox.hidden = !item && !edge;
+  if (tipBox.hidden) return;
+  if (edge) {
+    tipBox.innerHTML = [`${edge.to.card.n} → ${edge.from.card.n}${edge.skip ? " (highway)" : ""}`, edge.rms == null ? "no gradient returns" : `returns RMS ${num(edge.rms)}`,
+      edge.share == null ? "" : `${percent(edge.share)} of what arrives`, ...(edge.share == null ? [] : meets(edge.from.card.ag))].filter(Boolean).map(raised).join("<br>");
+    return moveTip(e);
+  }
   const c = item.card, v = item.v === undefined ? c.v : item.v;
   const lines = [c.n, [opOf(c) === c.n ? "" : opOf(c), c.h].filter(Boolean).join(" · ")];
   if (pane.d.has && !c.nu) lines.push(valueWords(c, v));
   if (c.g) lines.push(c.g[4] != null ? `gradient ${num(c.g[4])}` : `gradient RMS ${num(c.g[0])}`);
+  lines.push(...meets(c.ag));
   if (item.state === " part") lines.push(pane.progress(item, pane.at));
   tipBox.innerHTML = lines.filter(Boolean).map(raised).join("<br>");
   moveTip(e);

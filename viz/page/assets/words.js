@@ -1,4 +1,4 @@
-/* The page's behaviour, in one scope: words, camera, graph, hands, panel, begin, in this order. Layout, drawing and
+/* The page's behaviour, in one scope: words, bend, camera, graph, hands, panel, begin, in this order. Layout, drawing and
    every number come from Python as JSON; here things are moved, coloured and counted.
    Positions of backward: 0 = before it, 1 … N = its steps, N + 1 = done. */
 const D = JSON.parse(document.getElementById("data").textContent);
