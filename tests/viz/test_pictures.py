@@ -204,7 +204,7 @@ def _all_texts(figure):
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     beyond = set()  # ticks that matplotlib makes and does not draw
-    for axes, axis in [(axes, axis) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+    for axes, axis in itertools.chain(*([(one, one.xaxis), (one, one.yaxis)] for one in figure.axes)):
         low, high = sorted(axis.get_view_interval())
         ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
         beyond.update(label for at, label in ticks if not (axes.axison and low <= at <= high))
