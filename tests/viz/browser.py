@@ -47,12 +47,15 @@ class Browser:
             os.dup2(103, 3)
             os.dup2(104, 4)
 
+        held = []  # `pass_fds` must be open here already, whatever they are
+        while not held or held[-1] <= 4:
+            held.append(os.open(os.devnull, os.O_RDONLY))
         self.process = subprocess.Popen(
             [find(), *FLAGS, f"--user-data-dir={self.profile}", "about:blank"], preexec_fn=arrange, pass_fds=(3, 4),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        os.close(to_child)
-        os.close(from_child)
+        for handle in (to_child, from_child, *held):
+            os.close(handle)
         self._numbers, self._buffer, self.events = itertools.count(1), b"", []
         return self
 

@@ -103,8 +103,8 @@ def exp(x):
 
 
 @elementwise
-def _exp(x, y):
-    for i in prange(x.size):
+def _exp(thread, threads, x, y):
+    for i in part(thread, threads, x.size):
         y[i] = elementary.exp(x[i])
 
 
@@ -231,16 +231,16 @@ def tanh_gelu_backward(thread, threads, dy, x, dx):
 
 
 @cheap
-def keep(x, mask, other, y):
+def keep(thread, threads, x, mask, other, y):
     """y = x where the mask is true, else the number `other`. A loop, unlike NumPy's, without jumps."""
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = x[i] if mask[i] else other
 
 
 @cheap
-def choose(x, mask, other, y):
+def choose(thread, threads, x, mask, other, y):
     """y = x where the mask is true, else what the array `other` has there."""
-    for i in prange(x.size):
+    for i in part(thread, threads, x.size):
         y[i] = x[i] if mask[i] else other[i]
 
 

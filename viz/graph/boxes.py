@@ -13,7 +13,7 @@ _FRAME = (8.0, 9.0, 22.0)  # of a fold: from its nodes to its frame at the sides
 def text_width(text, size, bold=False):
     """Width of a text in points, on the safe side: no font is measured, so that layout needs no renderer."""
     ems = sum(
-        0.35 if c in "iljI.,:;|!' ()[]" else 0.95 if c in "mwMW⊕▼▲●…∅⚠%@" else 1.3 if ord(c) > 0x2E80 else 0.64
+        0.35 if c in "iljI.,:;|!' ()[]" else 0.95 if c in "mwMW⊕▼▲●…∅⚠%@×" else 1.3 if ord(c) > 0x2E80 else 0.64
         for c in text
     )
     return ems * size * (1.1 if bold else 1.0)

@@ -12,11 +12,11 @@ from .shares import draw_shares
 from .spectrum import draw_spectrum
 
 WIDTH = 15.0  # inches of a sheet: at full size it is as wide as a laptop's screen
-_GRAPHS, _ROW, _LOW = 8.4, 2.8, 1.7  # inches: of the graphs' height, of a row of plots below, of a lone wide one
-_HEAD, _GAP = 1.15, 0.85  # inches above the graphs, and between rows
-_LEFT, _MIDDLE, _RIGHT = (0.01, 0.325), (0.385, 0.26), (0.665, 0.325)  # x and width of the three columns
-_LINE, LETTERS = 0.24, 145  # inches of a line of the caption, and letters in it
-_LONGEST_REFERENCE = 24
+_GRAPHS, _ROW, _LOW = 9.4, 2.8, 1.7  # inches: of the graphs' height, of a row of plots below, of a lone wide one
+_HEAD, _GAP = 1.45, 0.85  # inches above the graphs, and between rows
+LEFT, MIDDLE, RIGHT = (0.005, 0.345), (0.41, 0.22), (0.65, 0.345)  # x and width of the three columns
+LINE, LETTERS = 0.24, 145  # inches of a line of the caption, and letters in it
+_LONGEST_REFERENCE, _LONGEST_TITLE = 24, 64
 _TERSE_FROM = 16  # nodes from which the graphs show names and values only
 
 
@@ -43,7 +43,7 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
     heat = {name: relative(name, side.history) for name, side in sides.items() if len(side.history) > 1}
     rows = _rows(sides, heat, left.flow.scale, steps)
     lines = textwrap.wrap(labels.plain(caption), LETTERS)
-    foot = 0.25 + _LINE * len(lines)
+    foot = 0.25 + LINE * len(lines)
     height = _HEAD + _GRAPHS + sum(_height(panels) + _GAP for panels in rows) + foot + 0.35
     figure = style.new_figure(WIDTH, height)
     figure.set_layout_engine("none")
@@ -54,20 +54,19 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
         edges = x + pad[0] / WIDTH, width - sum(pad) / WIDTH
         return figure.add_axes((edges[0], 1.0 - (above + inches) / height, edges[1], inches / height))
 
-    figure.text(0.015, 1.0 - 0.42 / height, labels.plain(title), fontsize=20, fontweight="bold", va="center",
-                color=style.INK)  # fmt: skip
-    draw_legend(place(_MIDDLE, 0.45, 0.16), left.flow, right.flow)
-    for column, side in ((_LEFT, left), (_RIGHT, right)):
+    write_title(figure, title)
+    draw_legend(place(MIDDLE, 0.85, 0.16), left.flow, right.flow)
+    for column, side in ((LEFT, left), (RIGHT, right)):
         write_heading(figure, column[0] + 0.005, 1.0 - (_HEAD - 0.2) / height, 0.2 / height, side.flow)
-    graphs = [place(column, _HEAD + 0.2, _GRAPHS - 0.2) for column in (_LEFT, _RIGHT)]
+    graphs = [place(column, _HEAD + 0.2, _GRAPHS - 0.2) for column in (LEFT, RIGHT)]
     draw_pair(graphs, (left.flow, right.flow), terse=max(len(s.flow.nodes) for s in (left, right)) > _TERSE_FROM)
     _profiles(place, sides, theory)
     above = _HEAD + _GRAPHS + _GAP
     for panels in rows:
-        columns = [_LEFT, _MIDDLE, _RIGHT] if len(panels) == 3 else _evenly(len(panels))
+        columns = [LEFT, MIDDLE, RIGHT] if len(panels) == 3 else _evenly(len(panels))
         for column, draw in zip(columns, panels, strict=True):
             if draw is not None:
-                pad = (0.0, 0.0) if column is _MIDDLE else (0.75, 0.25)
+                pad = (0.0, 0.0) if column is MIDDLE else (0.75, 0.25)
                 draw(place(column, above - 0.3, _height(panels), pad))
         above += _height(panels) + _GAP
     figure.text(0.015, 0.2 / height, "\n".join(lines), fontsize=12, va="bottom", color=style.INK)
@@ -80,14 +79,14 @@ def _height(panels):
 
 def _profiles(place, sides, theory):
     """Between the graphs: gradients, depth downwards as in the graphs, and below them activations."""
-    profile = place(_MIDDLE, _HEAD + 0.35, 4.6)
+    profile = place(MIDDLE, _HEAD + 0.35, 5.3)
     gradients = {name: side.gradients for name, side in sides.items()}
     draw_gradients(profile, gradients, theory, relative=False, upright=True)
     names = list(dict.fromkeys(labels.plain(side.flow.reference) for side in sides.values()))
     where = f"“{names[0]}”" if len(names) == 1 else "each net’s reference"
     profile.set_xlabel(f"RMS of ∂L/∂z, relative to {where}", fontsize=10, color=style.INK)
-    profile.legend(fontsize=9, frameon=False)
-    draw_activations(place(_MIDDLE, _HEAD + 5.95, 2.1), {name: side.activations for name, side in sides.items()})
+    profile.legend(fontsize=8, frameon=False, handlelength=1.6)
+    draw_activations(place(MIDDLE, _HEAD + 6.75, 2.3), {name: side.activations for name, side in sides.items()})
 
 
 def _rows(sides, heat, scale, steps):
@@ -129,6 +128,13 @@ def _evenly(count):
     return [(0.01 + i * 0.98 / count, 0.98 / count) for i in range(count)]
 
 
+def write_title(figure, title):
+    """The title of a sheet, left of the legend's words."""
+    words = labels.shorten(title, _LONGEST_TITLE)
+    y = 1.0 - 0.4 / figure.get_figheight()
+    figure.text(0.015, y, words, fontsize=18, fontweight="bold", va="center", color=style.INK)
+
+
 def write_heading(figure, x, y, below, flow):
     """A net's name, and in small its loss, at (x, y) of the figure."""
     loss = "" if flow.loss is None else f"loss {flow.loss:.4g} in this step"
@@ -154,7 +160,7 @@ def draw_legend(axes, left, right):
     notes = [f"relative to {names[0]} (thick border)", *names[1:]] if len(names) == 1 else ["relative to", *names]
     lines = [" ".join(notes), "edge width: the gradient that returns along it; %: its share"]
     place, figure = axes.get_position(), axes.get_figure()
-    x, y, down = place.x1 + 0.035, place.y1 + 0.05 / figure.get_figheight(), 0.19 / figure.get_figheight()
+    x, y, down = RIGHT[0] + 0.03, place.y1 + 0.35 / figure.get_figheight(), 0.19 / figure.get_figheight()
     for i, line in enumerate(lines):
         figure.text(x, y - i * down, line, fontsize=9, va="center", color=style.INK)
     words = {"fontsize": 9, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}

@@ -68,9 +68,9 @@ def draw_heat(axes, values, scale, *, x=None, xlabel="training step", title=None
     return image
 
 
-def colour_bar(figure, image, axes, scale):
-    """The colour bar in decades, with the words."""
-    bar = figure.colorbar(image, ax=axes, shrink=0.9)
+def colour_bar(figure, image, axes, scale, own=None):
+    """The colour bar in decades, with the words; beside `axes`, or in axes of its own."""
+    bar = figure.colorbar(image, cax=own) if own is not None else figure.colorbar(image, ax=axes, shrink=0.9)
     ticks = [tick for tick, _ in labels.ticks(scale)]
     bar.set_ticks(ticks, labels=[style.power(tick) for tick in ticks])
     bar.set_label("gradient RMS, relative to the last layer\n◀ vanishing      exploding ▶", fontsize=9)

@@ -16,6 +16,6 @@ def draw_shares(axes, nets, title, y, x):
             axes.bar(places, heights, width, color=style.COLOURS[i % len(style.COLOURS)], label=name)
     style.tidy(axes, title, x, y)
     largest = max((100 * share for shares in nets.values() for share in shares), default=0.0)
-    axes.set_ylim(0, 100 if largest > 40 else max(1.0, 1.2 * largest))
+    axes.set_ylim(0, max(100, 1.2 * largest) if largest > 40 else max(1.0, 1.35 * largest))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(fontsize=9, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
+    axes.legend(fontsize=8, framealpha=0.8, edgecolor="none", loc="upper right", ncols=2)

@@ -6,7 +6,7 @@ from ..graph import labels
 from ..graph.draw import draw_pair
 from ..graph.flow import compare_scale
 from . import style
-from .comparison import LETTERS, WIDTH, draw_legend, write_heading
+from .comparison import LEFT, LETTERS, LINE, MIDDLE, RIGHT, WIDTH, draw_legend, write_heading, write_title
 from .curves import draw_curves
 from .heat import colour_bar, common_scale, draw_heat, relative
 from .profile import draw_gradients
@@ -26,35 +26,34 @@ def summary_sheet(
     """
     scale = compare_scale(left, right)
     left, right = left.with_scale(scale), right.with_scale(scale)
-    figure = style.new_figure(WIDTH, 13.0 if heat else 10.0)
+    lines = textwrap.wrap(labels.plain(caption), LETTERS)
+    height = 13.4 if heat else 10.4
+    figure = style.new_figure(WIDTH, height)
     figure.set_layout_engine("none")
-    top, bottom, graphs_from = 0.93, 0.06, 0.33 if heat else 0.09
-    figure.text(0.02, 0.975, labels.plain(title), fontsize=20, fontweight="bold", va="center", color=style.INK)
-    draw_legend(figure.add_axes((0.385, 0.962, 0.26, 0.014)), left, right)
+    top, bottom, graphs_from = 1.0 - 1.15 / height, (0.3 + LINE * len(lines)) / height, 0.32 if heat else 0.09
+    write_title(figure, title)
+    draw_legend(figure.add_axes((MIDDLE[0], 1.0 - 1.01 / height, MIDDLE[1], 0.16 / height)), left, right)
     graphs = []
-    for x, flow in ((0.01, left), (0.665, right)):
-        write_heading(figure, x + 0.005, top - 0.02, 0.015, flow)
-        graphs.append(figure.add_axes((x, graphs_from, 0.325, top - 0.045 - graphs_from)))
+    for (x, width), flow in ((LEFT, left), (RIGHT, right)):
+        write_heading(figure, x + 0.01, top - 0.15 / height, 0.2 / height, flow)
+        graphs.append(figure.add_axes((x, graphs_from, width, top - 0.4 / height - graphs_from)))
     draw_pair(graphs, (left, right), terse=max(len(left.nodes), len(right.nodes)) > 16)
     middle = graphs_from + (top - graphs_from) * 0.5
     low = graphs_from + 0.035
-    profile = figure.add_axes(
-        (0.385, middle + 0.03 if curves else low, 0.26, top - 0.03 - (middle + 0.03 if curves else low))
-    )
+    from_y = middle + 0.03 if curves else low
+    profile = figure.add_axes((MIDDLE[0], from_y, MIDDLE[1], top - 0.6 / height - from_y))
     draw_gradients(profile, gradients, theory)
-    profile.legend(fontsize=9, frameon=False)
+    profile.legend(fontsize=8, frameon=False, handlelength=1.6)
     if curves:
-        axes = figure.add_axes((0.385, low, 0.26, middle - 0.06 - low))
+        axes = figure.add_axes((MIDDLE[0], low, MIDDLE[1], middle - 0.06 - low))
         draw_curves(axes, curves, title="What came of it: training error")
     if heat:
         maps = {name: relative(name, array) for name, array in heat.items()}
         common = common_scale(maps.values())
-        drawn = []
+        each = 0.88 / len(maps)
         for i, (name, values) in enumerate(maps.items()):
-            axes = figure.add_axes((0.06 + i * 0.88 / len(maps), bottom + 0.045, 0.74 / len(maps), 0.175))
+            axes = figure.add_axes((0.05 + i * each, bottom + 0.04, each - 0.05, 0.262 - bottom))
             image = draw_heat(axes, values, common, x=steps, title=f"Through training: {name}")
-            drawn.append(axes)
-        colour_bar(figure, image, drawn, common)
-    words = textwrap.fill(labels.plain(caption), LETTERS)
-    figure.text(0.02, 0.02, words, fontsize=12, va="bottom", color=style.INK)
+        colour_bar(figure, image, None, common, figure.add_axes((0.91, bottom + 0.05, 0.012, 0.242 - bottom)))
+    figure.text(0.015, 0.2 / height, "\n".join(lines), fontsize=12, va="bottom", color=style.INK)
     return figure

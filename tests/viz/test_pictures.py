@@ -1,0 +1,274 @@
+"""Every picture can be read: no label is cut or covered, no line runs through one, the legend explains the marks."""
+
+import itertools
+import re
+
+import pictured_nets as pictured
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
+
+import viz
+from viz.graph import draw, labels, render
+from viz.graph.boxes import text_width
+from viz.graph.outline import Taken, outline, polyline
+from viz.page.scene import CAPTION, CLOSED, Stage
+from viz.page.svg import share_size
+
+PICTURES = [(name, "auto") for name in pictured.RECORDINGS] + [
+    ("tanh_residual", "block"), ("tanh_residual", "folded"), ("resnet20", "op"), ("resnet20", "folded"),
+    ("resnet56", "folded"), ("plain56", "folded"), ("rnn50", "folded"), ("rnn50", "op"), ("dense_block", "block"),
+    ("mobilenet_block", "block"),
+]  # fmt: skip
+WITH_SKIPS = ("tanh_residual", "resnet20", "resnet56", "resnet110", "mobilenet_block", "dense_block")
+
+
+class Seen:
+    """What stands on a figure, in pixels: boxes of nodes, texts, ways of edges."""
+
+    def __init__(self, figure, axes=None):
+        self.renderer = FigureCanvasAgg(figure).get_renderer()
+        self.figure, self.axes = figure, axes or figure.axes[0]
+        patches = self.axes.patches
+        self.boxes = {p.get_gid(): p.get_window_extent(self.renderer) for p in patches
+                      if re.fullmatch(r"n\d+", p.get_gid() or "")}  # fmt: skip
+        self.texts = [(t.get_text(), t.get_window_extent(self.renderer)) for t in self.axes.texts]
+        to_pixels = self.axes.transData.transform
+        self.ways = {}
+        for patch in patches:
+            if re.fullmatch(r"e\d+", patch.get_gid() or ""):
+                line = patch.get_path().to_polygons(closed_only=False)[0]
+                self.ways[patch.get_gid()] = [tuple(point) for point in to_pixels(line)], patch.get_linewidth()
+
+    def free_texts(self):
+        """Texts that belong to no node."""
+        inside = [box.expanded(1.02, 1.1) for box in self.boxes.values()]
+        return [(t, e) for t, e in self.texts if not any(_within(e, box) for box in inside)]
+
+
+def _within(inner, outer):
+    return outer.x0 <= inner.x0 and inner.x1 <= outer.x1 and outer.y0 <= inner.y0 and inner.y1 <= outer.y1
+
+
+def _overlap(a, b, by=0.5):
+    return min(a.x1, b.x1) - max(a.x0, b.x0) > by and min(a.y1, b.y1) - max(a.y0, b.y0) > by
+
+
+def _shrunk(box, by):
+    return Bbox.from_extents(box.x0 + by, box.y0 + by, box.x1 - by, box.y1 - by)
+
+
+def _lines(ways, pixels_a_point):
+    taken = Taken()
+    for points, width in ways:
+        taken.line(points, width / 2 * pixels_a_point)
+    return taken
+
+
+@pytest.fixture(scope="module")
+def seen():
+    kept = {}
+
+    def of(name, level):
+        if (name, level) not in kept:
+            kept[name, level] = Seen(draw.draw(pictured.flow(name, level)))
+        return kept[name, level]
+
+    return of
+
+
+@pytest.mark.parametrize(("name", "level"), PICTURES)
+def test_all_text_is_on_the_picture(name, level, seen):
+    of = seen(name, level)
+    page = of.figure.bbox
+    for text, extent in of.texts:
+        assert _within(extent, page), text
+
+
+@pytest.mark.parametrize(("name", "level"), PICTURES)
+def test_no_texts_and_no_nodes_overlap(name, level, seen):
+    of = seen(name, level)
+    for (one, a), (other, b) in itertools.combinations(of.texts, 2):
+        assert not _overlap(a, b, 1.0), (one, other)
+    for (one, a), (other, b) in itertools.combinations(of.boxes.items(), 2):
+        assert not _overlap(a, b), (one, other)
+    for text, extent in of.free_texts():
+        assert not any(_overlap(extent, box, 1.0) for box in of.boxes.values()), text
+
+
+@pytest.mark.parametrize(("name", "level"), PICTURES)
+def test_no_line_runs_through_a_label_or_a_strange_node(name, level, seen):
+    of, flow = seen(name, level), pictured.flow(name, level)
+    pixels = of.figure.dpi / 72.0
+    taken = _lines(of.ways.values(), pixels)
+    for text, extent in of.free_texts():
+        assert not taken.hits(_shrunk(extent, 1.0).extents), text
+    for number, edge in enumerate(flow.edges):
+        own = _lines([of.ways[f"e{number}"]], 0.0)
+        for node, box in of.boxes.items():
+            if node not in (edge.source, edge.target):
+                assert not own.hits(_shrunk(box, 1.0).extents), (number, node)
+
+
+@pytest.mark.parametrize(("name", "level"), PICTURES)
+def test_the_legend_explains_what_is_drawn(name, level, seen):
+    words = " | ".join(text for text, _ in seen(name, level).texts)
+    flow = pictured.flow(name, level)
+    assert "▼ vanishing" in words and "exploding ▲" in words and "thick border" in words and "edge width" in words
+    assert ("highway" in words) == any(edge.is_skip for edge in flow.edges)
+    assert ("dashed" in words) == any(edge.rms is None for edge in flow.edges)
+    assert ("NaN or Inf" in words) == any(node.mark in ("nan", "inf") for node in flow.nodes)
+
+
+@pytest.mark.parametrize("name", [name for name in pictured.RECORDINGS if name not in ("dense_block", "resnet56")])
+def test_a_laptop_shows_most_of_it_at_full_size(name, seen):
+    """At most a screen and a half of 1440 × 900 pixels each way, by the level that is drawn by default."""
+    figure = seen(name, "auto").figure
+    assert figure.get_figwidth() * 96 <= 1.25 * 1440
+    assert figure.get_figheight() * 96 <= 1.5 * 900
+
+
+@pytest.mark.parametrize("name", WITH_SKIPS)
+@pytest.mark.parametrize("level", ["op", "module", "block", "folded"])
+def test_the_highway_is_visible_at_every_level(name, level):
+    assert any(edge.is_skip for edge in pictured.flow(name, level).edges)
+
+
+def test_the_claims_can_be_read_off():
+    """What the pictures are made to show, as numbers that stand on their nodes."""
+    steps = [node.value for node in pictured.flow("rnn50").nodes if node.name.startswith("read … tanh")]
+    assert len(steps) == 50 and steps[0] < -12.0 and max(steps) < 0.0
+    assert all(a < b for a, b in itertools.pairwise(steps[::5]))
+    assert all(node.shared for node in pictured.flow("rnn50", "folded").nodes if node.repeats > 1)
+    plain, residual = (pictured.flow(f"tanh_{net}", "block") for net in ("plain", "residual"))
+    assert plain.node("0").value < -2.5 and residual.node("0").value > -0.5
+    broken = pictured.flow("nan")
+    assert [node.name for node in broken.nodes if node.is_first_bad] == ["0"]
+    assert broken.node("1").value > 30.0
+
+
+def test_the_layers_on_a_highway_are_one_node_of_their_own():
+    flow = pictured.flow("resnet20", "block")
+    node = flow.node("blocks.3.shortcut")
+    assert node.hidden == ("blocks.3.shortcut.0 (conv2d)", "blocks.3.shortcut.1 (batch_norm)")
+    assert node.skips_inside == 0
+    around = [edge for edge in flow.edges if node.id in (edge.source, edge.target)]
+    assert len(around) == 2 and all(edge.is_skip for edge in around)
+
+
+# ------------------------------------------------------------------------------------------- the page
+
+
+def _points(path):
+    """The way of an SVG path, curves in small steps."""
+    line = []
+    for command, numbers in re.findall(r"([MLQC])([^MLQC]*)", re.search(r' d="([^"]*)"', path)[1]):
+        at = [tuple(map(float, pair.split(","))) for pair in numbers.split()]
+        if command in "ML":
+            line += at
+        else:
+            controls = [line[-1], *at]
+            for step in range(1, 7):
+                points = controls
+                while len(points) > 1:
+                    points = [tuple(a + (b - a) * step / 6 for a, b in zip(p, q, strict=True))
+                              for p, q in itertools.pairwise(points)]  # fmt: skip
+                line.append(points[0])
+    return line
+
+
+@pytest.mark.parametrize("name", ["tanh_residual", "resnet20", "resnet110", "rnn50", "dense_block", "nan"])
+@pytest.mark.parametrize("window", [(1004.0, 600.0), (484.0, 600.0)])
+def test_numbers_and_captions_of_a_page_are_free(name, window):
+    stage = Stage(pictured.flow(name), window, compact=window[0] < 600)
+    for level, scene in zip(stage.levels, stage.scenes, strict=True):
+        if len(level.nodes) > 200:
+            continue
+        boxes = [(x, y, x + stage.boxes[i].width, y + stage.boxes[i].height) for i, x, y, _ in scene["nodes"]]
+        captions = [(x + 12, y - 5, x + 12 + text_width(caption + CLOSED, CAPTION) * 0.9, y + 5)
+                    for x, y, _, _, caption in scene["folds"]]  # fmt: skip
+        lines = _lines([(_points(path), 1.0) for path in scene["paths"]], 1.0)
+        numbers = [(row[8], row[9] - size[1] / 2 + 1, row[8] + size[0] * 0.9, row[9] + size[1] / 2 - 1)
+                   for edge, row in zip(level.edges, scene["edges"], strict=True)
+                   if (size := share_size(edge))]  # fmt: skip
+        for box in captions + numbers:
+            assert not lines.hits(box), (level.name, box)
+        for one, other in itertools.combinations(boxes + captions + numbers, 2):
+            assert not _overlap(Bbox.from_extents(one), Bbox.from_extents(other), 1.0), (level.name, one, other)
+
+
+# ------------------------------------------------------------------------------------------- sheets
+
+
+def _all_texts(figure):
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    beyond = set()  # ticks that matplotlib makes and does not draw
+    for axes, axis in itertools.chain(*([(one, one.xaxis), (one, one.yaxis)] for one in figure.axes)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+        beyond.update(label for at, label in ticks if not (axes.axison and low <= at <= high))
+    texts = [text for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize")) if text.get_visible()]
+    texts = [text for text in texts if text not in beyond]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text().strip()]
+
+
+@pytest.mark.parametrize("pair", [("tanh_plain", "tanh_residual"), ("plain56", "resnet56")])
+def test_a_sheet_can_be_read(pair):
+    names = tuple(pictured.TITLES[name] for name in pair)
+    sheet = viz.compare(*map(pictured.recording, pair), names=names)
+    figure = sheet.figure
+    assert figure.get_figwidth() * 96 <= 1440
+    texts = _all_texts(figure)
+    page = figure.bbox
+    for text, extent in texts:
+        assert _within(extent, page), text
+    for (one, a), (other, b) in itertools.combinations(texts, 2):
+        assert not _overlap(a, b, 1.5), (one, other)
+    for axes, flow in zip([axes for axes in figure.axes if not axes.axison], sheet.flows, strict=True):
+        of = Seen(figure, axes)
+        taken = _lines(of.ways.values(), figure.dpi / 72.0)
+        for text, extent in of.free_texts():
+            assert not taken.hits(_shrunk(extent, 1.0).extents), (flow.title, text)
+
+
+# ------------------------------------------------------------------------------------------- ways and words
+
+
+def test_ways_are_upright_where_they_meet_nodes():
+    way = outline([(0.0, 0.0), (40.0, 30.0)])
+    assert way == [("M", (0.0, 0.0)), ("C", (0.0, 15.0), (40.0, 15.0), (40.0, 30.0))]
+    bent = outline([(0.0, 0.0), (0.0, 20.0), (50.0, 20.0), (50.0, 60.0), (80.0, 80.0)])
+    assert [command for command, *_ in bent] == ["M", "L", "Q", "L", "Q", "L", "C"]
+    assert polyline([(0.0, 0.0), (0.0, 9.0)]) == [(0.0, 0.0), (0.0, 9.0)]
+
+
+@pytest.mark.parametrize(
+    ("box", "hits"),
+    [((-1, 4, 1, 6), 1), ((2, 4, 4, 6), 0), ((1.4, 4, 3, 6), 0), ((-5, -5, 5, -1), 0), ((200, 200, 210, 210), 1)],
+)
+def test_what_a_number_would_touch(box, hits):
+    taken = Taken()
+    taken.line([(0.0, 0.0), (0.0, 10.0)], 1.0)
+    taken.box(190.0, 190.0, 205.0, 205.0)
+    assert taken.hits(box) == hits
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("blocks.0 … blocks.17", "blocks.0 … 17"),
+        ("blocks.0 ⊕ … blocks.17 ⊕", "blocks.0 … 17 ⊕"),
+        ("layers.0.fc … layers.9.fc", "layers.0.fc … layers.9.fc"),
+        ("read … tanh (2) … read … tanh (50)", "read … tanh (2 … 50)"),
+        ("0 … 9", "0 … 9"),
+    ],
+)
+def test_the_title_of_a_fold_says_once_what_is_common(name, title):
+    node = pictured.flow("tanh_plain").nodes[1]
+    assert labels.title(type(node)(**{**vars(node), "name": name, "repeats": 3})) == title
+
+
+def test_what_is_higher_than_a_screen_is_not_for_graphviz():
+    assert render.is_long(pictured.flow("lenet5"))
+    assert not render.is_long(pictured.flow("rnn50", "folded"))
