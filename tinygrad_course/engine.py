@@ -383,7 +383,7 @@ def _sum(entry, contribution):
     if ours:
         total += contribution
         return total, True
-    return buffers.binary(np.add, total, contribution), True
+    return total + contribution, True
 
 
 def _unbroadcast(contributions, edges):

@@ -81,7 +81,7 @@ def copy(x):
     A strip is as wide as a line of the cache, so that each line is read once, and written once.
     """
     y = empty(x.shape, x.dtype)
-    if x.nbytes >= LARGE and x.ndim == 2 and x.strides[0] == x.itemsize:
+    if x.nbytes >= LARGE and x.ndim == 2 and x.strides[0] == x.itemsize < x.strides[1]:
         width = ALIGNMENT // x.itemsize
         for start in range(0, x.shape[1], width):
             y[:, start : start + width] = x[:, start : start + width]

@@ -10,7 +10,7 @@ from ..engine import Function, TensorBase, where
 from ..kernels import activation as kernels
 from . import convert
 from .division import div
-from .large import MANY, minus, over, plus, power, times
+from .large import over, power, times
 from .select import choose
 
 __all__ = [
@@ -29,7 +29,7 @@ class Add(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return x + y if x.size < MANY else plus(x, y)
+        return x + y
 
     def backward(self, dz):
         return dz, dz
@@ -43,7 +43,7 @@ class Sub(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return minus(x, y)
+        return x - y
 
     def backward(self, dz):
         return dz, -dz if self.needs[1] else None
@@ -58,11 +58,11 @@ class Mul(Function):
 
     def forward(self, x, y):
         self.saved = (y if self.needs[0] else None, x if self.needs[1] else None)
-        return x * y if x.size < MANY else times(x, y)
+        return x * y
 
     def backward(self, dz):
         y, x = self.saved
-        return None if y is None else times(dz, y), None if x is None else times(dz, x)
+        return None if y is None else dz * y, None if x is None else dz * x
 
 
 class Pow(Function):
