@@ -6,7 +6,7 @@ It is a product with a matrix that is 0 outside of a band, and a 0 outside takes
 import math
 
 from .buffers import empty
-from .jit import inner, kernel, prange
+from .jit import inner, part, shared
 
 SERIAL_BELOW = 16_000  # numbers of the result
 
@@ -33,9 +33,9 @@ def _mix_rows(x, first, count, weights, y):
                 out[c] += weight * row[c]
 
 
-@kernel(parallel=True)
-def _mix(x, first, count, weights, y):
-    for o in prange(x.shape[0]):
+@shared
+def _mix(thread, threads, x, first, count, weights, y):
+    for o in part(thread, threads, x.shape[0]):
         if x.shape[2] == 1:
             _mix_numbers(x[o].reshape(x.shape[1]), first, count, weights, y[o].reshape(y.shape[1]))
         else:
