@@ -55,26 +55,6 @@ def empty_like(x):
     return np.empty(x.shape, x.dtype) if x.nbytes < LARGE else empty(x.shape, x.dtype)
 
 
-def binary(ufunc, x, y):
-    """ufunc(x, y) of NumPy's, x and y being arrays (or tensors). A large result has memory from here.
-
-    Where neither operand is in C order, as large as the result and of its dtype, it is NumPy's own affair.
-    """
-    if type(x) is np.ndarray and type(y) is np.ndarray and x.dtype == y.dtype:
-        for model, other in ((x, y), (y, x)):
-            if model.nbytes >= LARGE and model.flags.c_contiguous and _fits(other.shape, model.shape):
-                return ufunc(x, y, out=empty(model.shape, model.dtype))
-    return ufunc(x, y)
-
-
-def _fits(shape, larger):
-    """Whether an array of `shape` is broadcast to `larger`."""
-    if shape == larger or not shape:
-        return True
-    back = larger[len(larger) - len(shape) :]
-    return len(shape) <= len(larger) and all(n in (1, m) for n, m in zip(shape, back, strict=True))
-
-
 def copy(x):
     """A copy in C order. A large matrix that lies across (a transpose) is copied in strips.
 

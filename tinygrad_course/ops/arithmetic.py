@@ -10,7 +10,6 @@ from ..engine import Function, TensorBase, where
 from ..kernels import activation as kernels
 from . import convert
 from .division import div
-from .large import over, power, times
 from .select import choose
 
 __all__ = [
@@ -73,7 +72,7 @@ class Pow(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        z = power(x, y)
+        z = _power(x, y)
         self.saved = (x, y, z if self.needs[1] else None)
         return z
 
@@ -82,11 +81,18 @@ class Pow(Function):
         dx = dy = None
         if self.needs[0]:
             one_for_all = not y.ndim
-            dx = times(times(dz, y), x if one_for_all and y == 2 else power(x, y - 1))
+            dx = dz * y * (x if one_for_all and y == 2 else _power(x, y - 1))
             dx = dx if one_for_all and y != 0 else choose(y == 0, 0, dx)
         if self.needs[1]:
             dy = dz * choose((x == 0) & (y >= 0), 0, z * np.log(x))
         return dx, dy
+
+
+def _power(x, y):
+    """x^y. Squares and cubes are products, as in PyTorch: the general power takes 50 times as long."""
+    if type(x) is not np.ndarray or y.ndim or x.dtype.kind != "f" or y not in (2, 3):
+        return x**y
+    return x * x if y == 2 else x * x * x
 
 
 class Neg(Function):
@@ -115,7 +121,7 @@ class Exp(Function):
 
     def backward(self, dz):
         (z,) = self.saved
-        return times(dz, z)
+        return dz * z
 
 
 class Log(Function):
@@ -130,7 +136,7 @@ class Log(Function):
 
     def backward(self, dz):
         (x,) = self.saved
-        return over(dz, x)
+        return dz / x
 
 
 class Sqrt(Function):
@@ -146,7 +152,7 @@ class Sqrt(Function):
 
     def backward(self, dz):
         (z,) = self.saved
-        return over(dz, times(z, z.dtype.type(2)))
+        return dz / (2 * z)
 
 
 class Abs(Function):

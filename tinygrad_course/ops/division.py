@@ -7,7 +7,6 @@ import numpy as np
 
 from ..engine import Function, where
 from . import convert
-from .large import over, times
 from .rounding import trunc
 
 __all__ = ["div", "divide", "true_divide", "floor_divide", "remainder", "fmod"]
@@ -24,12 +23,12 @@ class Div(Function):
 
     def forward(self, x, y):
         self.saved = (x if self.needs[1] else None, y)
-        return over(x, y)
+        return x / y
 
     def backward(self, dz):
         x, y = self.saved
-        dx = over(dz, y)
-        return dx, None if x is None else -times(dx, over(x, y))
+        dx = dz / y
+        return dx, None if x is None else -dx * (x / y)
 
 
 class FloorDivide(Function):

@@ -13,7 +13,6 @@ from ..engine import Function, TensorBase, where
 from . import convert
 from .arithmetic import mul
 from .convert import expect_tensor
-from .large import minus, times
 from .reduce import mean, sum
 from .shape import expand
 
@@ -47,7 +46,7 @@ class Loss(Function):
     def backward(self, dz):
         dz = dz * self.share
         slopes = self.slopes(*self.saved)
-        return tuple([times(slope, dz) if need else None for slope, need in zip(slopes, self.needs, strict=True)])
+        return tuple([slope * dz if need else None for slope, need in zip(slopes, self.needs, strict=True)])
 
 
 class MSELoss(Loss):
@@ -57,11 +56,11 @@ class MSELoss(Loss):
     replayable = True
 
     def losses(self, x, y):
-        difference = minus(x, y)
-        return times(difference, difference)
+        difference = x - y
+        return difference * difference
 
     def slopes(self, x, y):
-        slope = times(minus(x, y), 2)
+        slope = 2 * (x - y)
         return slope, -slope if self.needs[1] else None
 
 
@@ -92,10 +91,10 @@ class SmoothL1Loss(Loss):
         self.reduction, self.beta = reduction, beta
 
     def losses(self, x, y):
-        return times(_held(minus(x, y), self.beta), 1 / self.beta)
+        return _held(x - y, self.beta) * (1 / self.beta)
 
     def slopes(self, x, y):
-        slope = times(minus(x, y).clip(-self.beta, self.beta), 1 / self.beta)
+        slope = (x - y).clip(-self.beta, self.beta) * (1 / self.beta)
         return slope, -slope if self.needs[1] else None
 
 
@@ -112,17 +111,17 @@ class HuberLoss(Loss):
         self.reduction, self.delta = reduction, delta
 
     def losses(self, x, y):
-        return _held(minus(x, y), self.delta)
+        return _held(x - y, self.delta)
 
     def slopes(self, x, y):
-        slope = minus(x, y).clip(-self.delta, self.delta)
+        slope = (x - y).clip(-self.delta, self.delta)
         return slope, -slope if self.needs[1] else None
 
 
 def _held(d, bound):
     """c (d - c/2), with c = d held within [-bound, bound]."""
     c = d.clip(-bound, bound)
-    return times(c, minus(d, times(c, 0.5)))
+    return c * (d - 0.5 * c)
 
 
 # ------------------------------------------------------------------------------------- what losses share

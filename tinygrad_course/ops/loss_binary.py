@@ -8,7 +8,6 @@ from ..engine import TensorBase, where
 from ..kernels import activation as kernels
 from .arithmetic import mul
 from .convert import contiguous, expect_tensor
-from .large import minus, plus, times
 from .loss import Loss, broadcast, reduced, reduction_of
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits"]
@@ -44,12 +43,12 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     def losses(self, x, y, p=None):
         costs = softplus(-x)
-        return plus(times(1 - y, x), costs if p is None else times(_weight_of_log(y, p), costs))
+        return (1 - y) * x + (costs if p is None else _weight_of_log(y, p) * costs)
 
     def slopes(self, x, y, p=None):
         if p is None:
             positive = x.sigmoid() if isinstance(x, TensorBase) else kernels.sigmoid(contiguous(x))
-            return minus(positive, y), -x if self.needs[1] else None
+            return positive - y, -x if self.needs[1] else None
         log_weight, cost = _weight_of_log(y, p), softplus(-x)
         # 1 - σ(x) = σ(-x) = exp(-softplus(x)), which does not vanish for large x
         dx = 1 - y - log_weight * np.exp(-softplus(x))

@@ -9,7 +9,6 @@ from ..engine import Function, TensorBase, where
 from ..kernels import activation as kernels
 from . import convert
 from .convert import numpy_names
-from .large import minus, times
 from .reduce import dims_of, opened
 from .select import choose
 
@@ -29,7 +28,7 @@ class LogSumExp(Function):
     def forward(self, x):
         high = np.max(x, axis=self.axes, keepdims=True, initial=-np.inf)
         high = np.where(np.isfinite(high), high, 0)
-        powers = kernels.exp(convert.contiguous(minus(x, high)))
+        powers = kernels.exp(convert.contiguous(x - high))
         z = np.log(powers.sum(axis=self.axes, keepdims=True)) + high
         z = z if self.keepdim else z.squeeze(self.axes)
         self.saved = x, z
@@ -38,8 +37,8 @@ class LogSumExp(Function):
     def backward(self, dz):
         x, z = self.saved
         dz, z = (opened(a, self.axes, self.keepdim, x.shape) for a in (dz, z))
-        below = minus(x, z)
-        return times(np.exp(below) if isinstance(below, TensorBase) else kernels.exp(convert.contiguous(below)), dz)
+        below = x - z
+        return (np.exp(below) if isinstance(below, TensorBase) else kernels.exp(convert.contiguous(below))) * dz
 
 
 class VectorNorm(Function):
@@ -55,7 +54,7 @@ class VectorNorm(Function):
 
     def forward(self, x):
         if self.p == 2:
-            z = np.sqrt(times(x, x).sum(axis=self.axes, keepdims=self.keepdim))
+            z = np.sqrt((x * x).sum(axis=self.axes, keepdims=self.keepdim))
         elif self.p == 0:
             z = (x != 0).sum(axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
         elif math.isinf(self.p):
@@ -71,7 +70,7 @@ class VectorNorm(Function):
         dz, z = (opened(a, self.axes, self.keepdim, x.shape) for a in (dz, z))
         p = self.p
         if p == 2:
-            return times(x, choose(z == 0, 0, dz / z))
+            return x * choose(z == 0, 0, dz / z)
         sign, size = np.sign(x), np.abs(x)
         if p == 0:
             return dz * (sign * 0)

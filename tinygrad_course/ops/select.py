@@ -6,10 +6,10 @@ from .. import engine
 from ..engine import Function, TensorBase
 from ..kernels import activation as kernels
 from . import convert
-from .large import MANY
 
 __all__ = ["where", "maximum", "minimum", "fmax", "fmin", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num"]
 METHODS = [name for name in __all__ if name != "where"]  # of Tensor
+MANY = 1 << 15  # elements; for fewer NumPy's loop is as fast as a kernel
 IN_PLACE = ["clamp", "clip", "clamp_min", "clamp_max", "nan_to_num"]
 
 
