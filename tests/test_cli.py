@@ -72,7 +72,8 @@ from tinygrad_course.kernels import jit
 cli.main(["warmup"])
 for family in kernels.FAMILIES:
     for name, kernel in vars(kernels.module(family)).items():
-        dispatcher = getattr(kernel, "_dispatcher", kernel)
+        kernel = getattr(kernel, "kernel", kernel)
+        dispatcher = getattr(kernel, "_body", None) or getattr(kernel, "_dispatcher", kernel)
         cached = "save_overload" in vars(getattr(dispatcher, "_cache", None) or object)
         if cached and not dispatcher.signatures:
             print("forgotten:", family, name)

@@ -14,7 +14,7 @@ import tinygrad_course as tg
 x = tg.tensor([[-1.0, 2.0]], requires_grad=True, dtype=tg.{dtype})
 x.sigmoid().sum().backward()
 from tinygrad_course.kernels import module
-hits = module("activation").sigmoid.kernel.serial.stats.cache_hits
+hits = module("activation").sigmoid.kernel.serial.func.stats.cache_hits
 print(sum(hits.values()), x.grad.numpy().round(6).tolist())
 """
 GRADIENT = "[[0.196612, 0.104994]]"

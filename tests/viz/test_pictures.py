@@ -186,7 +186,7 @@ def test_numbers_and_captions_of_a_page_are_free(name, window):
             continue
         boxes = [(x, y, x + stage.boxes[i].width, y + stage.boxes[i].height) for i, x, y, _ in scene["nodes"]]
         captions = [(x + 12, y - 5, x + 12 + text_width(caption + CLOSED, CAPTION) * 0.9, y + 5)
-                    for x, y, _, _, caption in scene["folds"]]  # fmt: skip
+                    for x, y, _, _, caption, *_ in scene["folds"]]  # fmt: skip
         lines = _lines([(_points(path), 1.0) for path in scene["paths"]], 1.0)
         numbers = [(row[8], row[9] - size[1] / 2 + 1, row[8] + size[0] * 0.9, row[9] + size[1] / 2 - 1)
                    for edge, row in zip(level.edges, scene["edges"], strict=True)

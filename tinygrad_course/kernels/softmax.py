@@ -26,6 +26,7 @@ def by_rows(loop):
         return y
 
     del function.__wrapped__  # its signature is another one
+    function.kernel = compiled
     return function
 
 
