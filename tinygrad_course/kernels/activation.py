@@ -12,7 +12,7 @@ import numpy as np
 
 from . import elementary
 from .buffers import empty_like
-from .jit import part, shared
+from .jit import places, shared
 
 SERIAL_BELOW = 65_000  # elements; here a serial loop takes about as long as waking the threads
 FEW = 1_000  # elements; for less NumPy's call costs less than a kernel's
@@ -54,7 +54,7 @@ def relu(x):
 @cheap
 def _relu(thread, threads, x, y):
     zero = x.dtype.type(0)
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = zero if x[i] <= zero else x[i]
 
 
@@ -62,14 +62,14 @@ def _relu(thread, threads, x, y):
 def relu_backward(thread, threads, dy, y, dx):
     """dx = dy where y > 0, else 0, so relu'(0) = 0; dy passes where y is NaN, as in PyTorch."""
     zero = dy.dtype.type(0)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         dx[i] = zero if y[i] <= zero else dy[i]
 
 
 @cheap
 def hardtanh(thread, threads, x, low, high, y):
     """y = min(max(x, low), high)."""
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = low if x[i] <= low else (high if x[i] >= high else x[i])
 
 
@@ -77,7 +77,7 @@ def hardtanh(thread, threads, x, low, high, y):
 def hardtanh_backward(thread, threads, dy, x, low, high, dx):
     """dx = 0 where x ≤ low or x ≥ high, else dy."""
     zero = dy.dtype.type(0)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         dx[i] = zero if (x[i] <= low) | (x[i] >= high) else dy[i]
 
 
@@ -85,7 +85,7 @@ def hardtanh_backward(thread, threads, dy, x, low, high, dx):
 def leaky_relu(thread, threads, x, slope, y):
     """y = x where x > 0, else slope · x."""
     zero = x.dtype.type(0)
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = x[i] if x[i] > zero else slope * x[i]
 
 
@@ -93,7 +93,7 @@ def leaky_relu(thread, threads, x, slope, y):
 def leaky_relu_backward(thread, threads, dy, x, slope, dx):
     """dx = dy where x > 0, else slope · dy."""
     zero = dy.dtype.type(0)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         dx[i] = dy[i] if x[i] > zero else slope * dy[i]
 
 
@@ -104,7 +104,7 @@ def exp(x):
 
 @elementwise
 def _exp(thread, threads, x, y):
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = elementary.exp(x[i])
 
 
@@ -115,7 +115,7 @@ def tanh(x):
 
 @elementwise
 def _tanh(thread, threads, x, y):
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = elementary.tanh(x[i])
 
 
@@ -123,14 +123,14 @@ def _tanh(thread, threads, x, y):
 def tanh_backward(thread, threads, dy, y, dx):
     """dx = dy · (1 − y²)."""
     one = dy.dtype.type(1)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         dx[i] = dy[i] * (one - y[i] * y[i])
 
 
 @elementwise
 def sigmoid(thread, threads, x, y):
     """y = 1 / (1 + e⁻ˣ)."""
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = elementary.sigmoid(x[i])
 
 
@@ -138,14 +138,14 @@ def sigmoid(thread, threads, x, y):
 def sigmoid_backward(thread, threads, dy, y, dx):
     """dx = dy · y · (1 − y)."""
     one = dy.dtype.type(1)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         dx[i] = dy[i] * (y[i] * (one - y[i]))
 
 
 @elementwise
 def silu(thread, threads, x, beta, y):
     """y = x · σ(βx)."""
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = x[i] * elementary.sigmoid(beta * x[i])
 
 
@@ -153,7 +153,7 @@ def silu(thread, threads, x, beta, y):
 def silu_backward(thread, threads, dy, x, beta, dx):
     """dx = dy · s · (1 + βx (1 − s)), s = σ(βx)."""
     one = dy.dtype.type(1)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         s = elementary.sigmoid(beta * x[i])
         dx[i] = dy[i] * (s * (one + beta * x[i] * (one - s)))
 
@@ -162,7 +162,7 @@ def silu_backward(thread, threads, dy, x, beta, dx):
 def elu(thread, threads, x, alpha, scale, rate, y):
     """y = scale · x where x > 0, else scale · alpha · (e^(rate · x) − 1)."""
     zero = x.dtype.type(0)
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = scale * x[i] if x[i] > zero else alpha * scale * elementary.expm1(rate * x[i])
 
 
@@ -170,7 +170,7 @@ def elu(thread, threads, x, alpha, scale, rate, y):
 def elu_backward(thread, threads, dy, x, alpha, scale, rate, dx):
     """dx = dy · scale · alpha · rate · e^(rate · x) where x ≤ 0, else dy · scale."""
     zero = dy.dtype.type(0)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         dx[i] = dy[i] * (alpha * scale * rate * elementary.exp(rate * x[i]) if x[i] <= zero else scale)
 
 
@@ -178,7 +178,7 @@ def elu_backward(thread, threads, dy, x, alpha, scale, rate, dx):
 def softplus(thread, threads, x, beta, threshold, y):
     """y = ln(1 + e^βx) / β, and x where βx > threshold."""
     zero = x.dtype.type(0)
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         t = beta * x[i]
         positive = zero if t <= zero else t
         y[i] = x[i] if t > threshold else (positive + elementary.log1p_of_unit(elementary.exp(-abs(t)))) / beta
@@ -187,7 +187,7 @@ def softplus(thread, threads, x, beta, threshold, y):
 @elementwise
 def softplus_backward(thread, threads, dy, x, beta, threshold, dx):
     """dx = dy · σ(βx), and dy where βx > threshold."""
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         t = beta * x[i]
         dx[i] = dy[i] if t > threshold else dy[i] * elementary.sigmoid(t)
 
@@ -196,7 +196,7 @@ def softplus_backward(thread, threads, dy, x, beta, threshold, dx):
 def gelu(thread, threads, x, y):
     """y = x Φ(x), Φ(x) = (1 + erf(x/√2)) / 2."""
     half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(INVERSE_ROOT_2)
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = half * x[i] * (one + elementary.erf(x[i] * root))
 
 
@@ -205,7 +205,7 @@ def gelu_backward(thread, threads, dy, x, dx):
     """dx = dy · (Φ(x) + x φ(x)), φ(x) = e^(−x²/2) / √2π."""
     half, one, root = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(INVERSE_ROOT_2)
     density = x.dtype.type(DENSITY_AT_0)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         below = half * (one + elementary.erf(x[i] * root))
         dx[i] = dy[i] * (below + x[i] * (density * elementary.exp(-half * (x[i] * x[i]))))
 
@@ -214,7 +214,7 @@ def gelu_backward(thread, threads, dy, x, dx):
 def tanh_gelu(thread, threads, x, y):
     """y = x (1 + t) / 2, t = tanh(√(2/π) (x + 0.044715 x³))."""
     half, one, rate, cube = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(TANH_RATE), x.dtype.type(TANH_CUBE)
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         t = elementary.tanh(rate * (x[i] + cube * (x[i] * x[i] * x[i])))
         y[i] = half * x[i] * (one + t)
 
@@ -223,7 +223,7 @@ def tanh_gelu(thread, threads, x, y):
 def tanh_gelu_backward(thread, threads, dy, x, dx):
     """dx = dy · ((1 + t) / 2 + x (1 − t²) / 2 · √(2/π) (1 + 3 · 0.044715 x²))."""
     half, one, rate, cube = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(TANH_RATE), x.dtype.type(3 * TANH_CUBE)
-    for i in part(thread, threads, dy.size):
+    for i in places(thread, threads, dy.size):
         square = x[i] * x[i]
         t = elementary.tanh(rate * (x[i] + x.dtype.type(TANH_CUBE) * (square * x[i])))
         slope = rate * (one + cube * square)
@@ -233,19 +233,19 @@ def tanh_gelu_backward(thread, threads, dy, x, dx):
 @cheap
 def keep(thread, threads, x, mask, other, y):
     """y = x where the mask is true, else the number `other`. A loop, unlike NumPy's, without jumps."""
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = x[i] if mask[i] else other
 
 
 @cheap
 def choose(thread, threads, x, mask, other, y):
     """y = x where the mask is true, else what the array `other` has there."""
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = x[i] if mask[i] else other[i]
 
 
 @elementwise
 def erf(thread, threads, x, y):
     """y = erf x."""
-    for i in part(thread, threads, x.size):
+    for i in places(thread, threads, x.size):
         y[i] = elementary.erf(x[i])

@@ -26,6 +26,7 @@ import threading
 import warnings
 
 import numba
+import numpy as np
 from numba._dispatcher import compute_fingerprint
 from numba.core import event, types
 
@@ -265,6 +266,13 @@ def inner(function, **options):
 def part(thread, threads, count):
     """The numbers below `count` that are one thread's."""
     return range(thread * count // threads, (thread + 1) * count // threads)
+
+
+@inner
+def places(thread, threads, count):
+    """The same for an innermost loop, as unsigned numbers: a signed one could be an index from the end, and to look
+    whether it is keeps LLVM from vectorizing the loop. They are for indices alone: no arithmetic with signed ones."""
+    return range(np.uint64(thread * count // threads), np.uint64((thread + 1) * count // threads))
 
 
 def _launch(entry, threads, place):
