@@ -116,6 +116,13 @@ class Trace:
         records = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
         return records, {id(record.reference()): index for index, record in enumerate(records)}
 
+    def measure_parameters(self):
+        """Measure the parameters while their model is sure to be alive."""
+        for index, record in enumerate(self.leaf_records):
+            tensor = record.reference()
+            if record.row < 0 and record.is_parameter and tensor is not None:
+                self.leaf_records[index] = record._replace(row=self.table.add(tensor._data))
+
     def set_rates(self, groups, rates):
         """Give the leaves in an optimizer's parameter groups the learning rates of these groups."""
         rate_of = {id(p): rate for group, rate in zip(groups, rates, strict=False) for p in group["params"]}
