@@ -30,7 +30,7 @@ from tinygrad_course.kernels import conv_channels, conv_depthwise, conv_pixels, 
 from tinygrad_course.kernels.buffers import empty
 from tinygrad_course.kernels.conv_pack import pack_weights
 from tinygrad_course.kernels.conv_plan import ceil_div, lanes_of_channels, pixels_pay, rows_of_channels
-from tinygrad_course.kernels.jit import num_threads, shared
+from tinygrad_course.kernels.jit import num_threads, part, shared
 from tinygrad_course.kernels.reference import conv as by_taps
 from tinygrad_course.kernels.vector import VECTOR_BYTES
 
@@ -41,7 +41,7 @@ SERIAL_BELOW = 4096  # numbers
 def channel_sums(thread, threads, dy, sums):
     """sums[o] = sum over n, i of dy[n, o, i], added up in double precision."""
     channels = dy.shape[1]
-    for o in range(thread * channels // threads, (thread + 1) * channels // threads):
+    for o in part(thread, threads, channels):
         total = 0.0
         for n in range(dy.shape[0]):
             for i in range(dy.shape[2]):

@@ -12,7 +12,7 @@ Of the input gradient at stride s, a pass computes every s-th column. The passes
 
 from tinygrad_course.kernels.conv_pack import bias_at, pack, pack_panel, unpack, unpack_panel, weights_at
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables
-from tinygrad_course.kernels.jit import inner, shared
+from tinygrad_course.kernels.jit import inner, part, shared
 from tinygrad_course.kernels.tile import ROWS, VECTORS, gather, like, outer, store, zeros
 from tinygrad_course.kernels.vector import VECTOR_BYTES, at, lanes
 
@@ -147,7 +147,7 @@ def sum_shares(thread, threads, job, taps, shares, dw):
     """dw (O, taps) = the sum of the shares, whose tables are filled up to `taps`."""
     job = Job(*job)
     width = job.width
-    for index in range(thread * job.groups * job.blocks // threads, (thread + 1) * job.groups * job.blocks // threads):
+    for index in part(thread, threads, job.groups * job.blocks):
         group, block = index // job.blocks, index % job.blocks
         first = index * taps * width
         for k in range(1, shares.shape[0]):

@@ -6,7 +6,7 @@ rows and, with a stride, between its pixels, and acc[tap] sums up dy[p : +L] * p
 
 from tinygrad_course.kernels.conv_pack import pack
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables
-from tinygrad_course.kernels.jit import inner, shared
+from tinygrad_course.kernels.jit import inner, part, shared
 from tinygrad_course.kernels.tile import dots, gather, store, zeros
 from tinygrad_course.kernels.vector import VECTOR_BYTES, lanes
 
@@ -53,5 +53,5 @@ def depthwise_weight_gradient(thread, threads, dy, x, packing, job, tables, stri
     """dw (O, taps): each thread has its own channels, and a row of `scratch`."""
     packing, job, tables = Packing(*packing), Job(*job), Tables(*tables)
     channels = dy.shape[1]
-    for o in range(thread * channels // threads, (thread + 1) * channels // threads):
+    for o in part(thread, threads, channels):
         weight_gradient_channel(o, dy, x, packing, job, tables, stride_h, stride_w, dw, scratch[thread])

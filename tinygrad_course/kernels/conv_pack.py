@@ -1,7 +1,7 @@
 """Copying into the order that the tiles of a convolution read, and out of the order they write."""
 
 from tinygrad_course.kernels.conv_plan import Job, Tables
-from tinygrad_course.kernels.jit import inner, shared
+from tinygrad_course.kernels.jit import inner, part, shared
 from tinygrad_course.kernels.vector import copy_vector, lanes, transpose
 
 
@@ -106,7 +106,7 @@ def pack_weights(thread, threads, w, bias, job, tables, panel):
     Zeros stand beyond a group's last channel.
     """
     job, tables = Job(*job), Tables(*tables)
-    for index in range(thread * job.groups * job.blocks // threads, (thread + 1) * job.groups * job.blocks // threads):
+    for index in part(thread, threads, job.groups * job.blocks):
         group, block = index // job.blocks, index % job.blocks
         first = block * job.width  # channel of the group
         source = group * job.weight_group + first * job.weight_channel

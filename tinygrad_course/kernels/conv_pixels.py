@@ -11,7 +11,7 @@ The few results between two rows, and with a stride those between two wanted one
 
 from tinygrad_course.kernels.conv_pack import bias_at, copy_run, pack, weights_at
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables
-from tinygrad_course.kernels.jit import inner, shared
+from tinygrad_course.kernels.jit import inner, part, shared
 from tinygrad_course.kernels.tile import outer, store, zeros
 from tinygrad_course.kernels.vector import VECTOR_BYTES, at, lanes, spread_vector
 
@@ -79,7 +79,7 @@ def correlate_pixels(thread, threads, image, panel, packing, job, tables, every_
     apart = job.band * row_stride + SLACK  # of the rows of a tile
     flat, height, width = y.reshape(-1), y.shape[2], y.shape[3]
     count = image.shape[0] * job.bands * job.groups
-    for index in range(thread * count // threads, (thread + 1) * count // threads):
+    for index in part(thread, threads, count):
         unit, group = index // job.groups, index % job.groups
         n, top = unit // job.bands, unit % job.bands * job.band
         pack(image, unit, 1, group * packing.channels, packing, job, packed)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_course.kernels import blas
 from tinygrad_course.kernels.blas import PLAIN, TRANSPOSED, gemm
-from tinygrad_course.kernels.jit import num_threads, shared
+from tinygrad_course.kernels.jit import num_threads, part, shared
 
 SERIAL_BELOW = 1 << 16  # multiplications
 
@@ -70,7 +70,7 @@ def _product(thread, threads, address, w, w_is, x, bias, y, pieces):
     """y[n] = w x[n] + bias; w is PLAIN or TRANSPOSED."""
     (samples, m, pixels), k, size = y.shape, x.shape[1], y.itemsize
     zero, one = y.dtype.type(0), y.dtype.type(1)
-    for piece in range(thread * samples * pieces // threads, (thread + 1) * samples * pieces // threads):
+    for piece in part(thread, threads, samples * pieces):
         n, begin, end = piece // pieces, piece % pieces * pixels // pieces, (piece % pieces + 1) * pixels // pieces
         if bias.size:
             for i in range(m):
@@ -88,7 +88,7 @@ def _outer_product(thread, threads, address, dy, x, shares, pieces):
     """shares[thread] = a sum of dy[n] x[n]^T: all threads' shares together are dw."""
     (samples, m, pixels), k, size = dy.shape, x.shape[1], dy.itemsize
     shares[thread] = 0
-    for piece in range(thread * samples * pieces // threads, (thread + 1) * samples * pieces // threads):
+    for piece in part(thread, threads, samples * pieces):
         n, begin, end = piece // pieces, piece % pieces * pixels // pieces, (piece % pieces + 1) * pixels // pieces
         gemm(
             address, PLAIN, TRANSPOSED, m, k, end - begin,
