@@ -65,8 +65,7 @@ class Recording(engine.Observer):
 
     def __exit__(self, *exception):
         self._stack.close()
-        self._settle_rates()
-        (self._finished or self._trace).measure_parameters()
+        self.trace.measure_parameters()
         self._model, self._given, self._sums, self._arrived = None, {}, {}, {}  # let go of every tensor
         self._optimizer, self._known_parameters = None, ([], {})
 
