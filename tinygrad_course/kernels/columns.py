@@ -5,7 +5,7 @@ arrays are small and many, the parameters of a net, that is most of the time. So
 array, a column for each array and a row for each role it has:
 
     table = columns([parameters, gradients])                # equally long lists of equally shaped arrays
-    gradient = own(thread, threads, *table, 1, k)           # inside a kernel: a thread's part of the k-th gradient
+    gradient = own(thread, threads, table, 1, k)            # inside a kernel: a thread's part of the k-th gradient
 
 The arrays of a row are cut as if they lay one behind the other, so that threads have equally much to do, however
 large one of them is.
@@ -30,26 +30,30 @@ def _offset():
 
 
 _OFFSET = _offset()
+_LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype("float32"), np.dtype("float64"))}
 
 
 def columns(rows):
-    """(places of the addresses, where in a row each array begins, an empty array of their dtype).
+    """A table for `own`, and how many elements a row has.
 
-    `rows` are equally long lists of C-contiguous arrays: all of one dtype, those in a column of one size. ValueError
-    for others: a kernel would read beyond their ends. The arrays must live as long as the addresses are used.
+    `rows` are equally long lists of C-contiguous float arrays: all of one dtype, those in a column of one size.
+    ValueError for others: a kernel would read beyond their ends. The arrays must live as long as the table is used.
+
+    The table: the array objects row by row and where in a row each array begins, the number of arrays, and an empty
+    array of their dtype.
     """
-    first, *_ = rows
+    first = rows[0]
     dtype, sizes = first[0].dtype, [array.size for array in first]
     for row in rows:
         for array, size in zip(row, sizes, strict=True):
-            if (array.dtype is not dtype and array.dtype != dtype) or array.size != size or not array.flags.carray:
+            if array.dtype is not dtype or array.size != size or not array.flags.carray:
                 raise ValueError(
                     f"expected a contiguous array of {size} numbers of {dtype}, as the parameter has, "
                     f"got one of shape {array.shape} and {array.dtype}"
                 )
-    objects = np.fromiter(map(id, itertools.chain(*rows)), np.int64, len(rows) * len(first))
-    starts = np.array([0, *itertools.accumulate(sizes)])
-    return (objects + _OFFSET).reshape(len(rows), -1), starts, np.empty(0, dtype)
+    starts = list(itertools.accumulate(sizes, initial=0))
+    objects = np.fromiter(itertools.chain(*[map(id, row) for row in rows], starts), np.int64)
+    return (objects, len(first), _LIKE[dtype]), starts[-1]
 
 
 @intrinsic
@@ -65,12 +69,14 @@ def _pointer(typing_context, place, like):
 
 
 @inner
-def own(thread, threads, places, starts, like, row, k):
+def own(thread, threads, table, row, k):
     """The part that is this thread's of the k-th array in a row, flat; most often all of it, or nothing."""
+    objects, count, like = table
+    starts = objects[objects.size - count - 1 :]
     size = starts[k + 1] - starts[k]
     begin = _cut(thread * starts[-1] // threads - starts[k], size)
     end = _cut((thread + 1) * starts[-1] // threads - starts[k], size)
-    return carray(_pointer(places[row, k], like), (size,))[begin:end]
+    return carray(_pointer(objects[row * count + k] + _OFFSET, like), (size,))[begin:end]
 
 
 @inner

@@ -29,9 +29,9 @@ def _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov,
 
 @shared
 def _sgd_part(thread, threads, table, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
-    for k in range(table[0].shape[1]):
-        param, grad = own(thread, threads, *table, 0, k), own(thread, threads, *table, 1, k)
-        velocity = own(thread, threads, *table, table[0].shape[0] - 1, k)  # the gradient, if there is none
+    for k in range(table[1]):
+        param, grad = own(thread, threads, table, 0, k), own(thread, threads, table, 1, k)
+        velocity = own(thread, threads, table, 1 if momentum == 0.0 else 2, k)  # the gradient's place, if unused
         _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
 
 
@@ -42,9 +42,10 @@ def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, n
     (1 − dampening) · g; d = velocity, with nesterov g + momentum · velocity, with momentum 0 just g
     (velocities may then be None).
     """
-    table = columns([params, grads] if velocities is None else [params, grads, velocities])
     momentum = 0.0 if velocities is None else momentum
-    _loop(_sgd_part, table)(table, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+    table, size = columns([params, grads] if momentum == 0 else [params, grads, velocities])
+    loop = _sgd_part.serial if size < SERIAL_BELOW else _sgd_part
+    loop(table, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
 
 
 @inner
@@ -74,10 +75,10 @@ def _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
 
 @shared
 def _adam_part(thread, threads, table, options, amsgrad, decoupled, maximize):
-    for k in range(table[0].shape[1]):
-        param, grad = own(thread, threads, *table, 0, k), own(thread, threads, *table, 1, k)
-        m, v = own(thread, threads, *table, 2, k), own(thread, threads, *table, 3, k)
-        peak = own(thread, threads, *table, table[0].shape[0] - 1, k)  # v, if there is none
+    for k in range(table[1]):
+        param, grad = own(thread, threads, table, 0, k), own(thread, threads, table, 1, k)
+        m, v = own(thread, threads, table, 2, k), own(thread, threads, table, 3, k)
+        peak = own(thread, threads, table, 4 if amsgrad else 3, k)
         _adam(param, grad, m, v, peak, options, amsgrad, decoupled, maximize)
 
 
@@ -105,10 +106,7 @@ def adam_step(
         eps,
     )
     amsgrad = max_exp_avg_sqs is not None
-    table = columns([params, grads, exp_avgs, exp_avg_sqs, *([max_exp_avg_sqs] if amsgrad else [])])
-    _loop(_adam_part, table)(table, options, amsgrad, decoupled, maximize)
-
-
-def _loop(kernel, table):
-    """The kernel for one thread or several, by the number of elements."""
-    return kernel.serial if table[1][-1] < SERIAL_BELOW else kernel
+    rows = [params, grads, exp_avgs, exp_avg_sqs]
+    table, size = columns([*rows, max_exp_avg_sqs] if amsgrad else rows)
+    loop = _adam_part.serial if size < SERIAL_BELOW else _adam_part
+    loop(table, options, amsgrad, decoupled, maximize)
