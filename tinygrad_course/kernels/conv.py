@@ -35,6 +35,7 @@ from tinygrad_course.kernels.reference import conv as by_taps
 from tinygrad_course.kernels.vector import VECTOR_BYTES
 
 SERIAL_BELOW = 4096  # numbers
+PACKED_SERIALLY = 1 << 16  # weights below this number; another thread would be called for longer than it helped
 
 
 @shared
@@ -64,21 +65,29 @@ def _scratch(name, rows, columns, dtype):
 
 
 def _correlate(image, w, bias, plan, y, every=None):
-    """y = bias + `image` correlated with w: with lanes of channels, or, given `every`, of pixels."""
+    """y = bias + `image` correlated with w: with lanes of channels, or, given `every`, of pixels.
+
+    Whether w is finite: only then y is right.
+    """
     if not y.size:
-        return
+        return True
     if bias is None:
         bias = np.zeros(y.shape[1], y.dtype)
     packing, job, tables = (tuple(part) for part in plan)  # Numba takes plain tuples in faster
-    panel = _scratch("weights", 1, plan.job.groups * plan.job.blocks * (plan.job.taps + 1) * plan.job.width, y.dtype)[0]
-    pack = pack_weights.serial if w.size < SERIAL_BELOW else pack_weights
-    pack(w.reshape(-1), bias, job, tables, panel)
+    blocks = plan.job.groups * plan.job.blocks
+    panel = _scratch("weights", 1, blocks * ((plan.job.taps + 1) * plan.job.width + 1), y.dtype)[0]
+    finite = panel[-blocks:]
+    pack = pack_weights.serial if w.size < PACKED_SERIALLY else pack_weights
+    pack(w.reshape(-1), bias, job, tables, panel, finite)
+    if finite.any():  # nan
+        return False
     if every is None:
         scratch = _scratch("packed", num_threads(), _room(plan), y.dtype)
         conv_channels.correlate(image, panel, packing, job, tables, y, scratch)
     else:
         scratch = _scratch("packed", num_threads(), _room_for_pixels(plan), y.dtype)
         conv_pixels.correlate_pixels(image, panel, packing, job, tables, *every, y, scratch)
+    return True
 
 
 def _room(plan):
@@ -97,40 +106,43 @@ def _room_for_pixels(plan):
 
 def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None."""
-    if not _finite(w):
-        return _by_taps(by_taps.conv2d_forward, x, w, bias, stride, padding, dilation, groups)
-    channels, geometry = w.shape[0] // groups, (padding, dilation, groups)
-    wide = lanes_of_channels(channels, x.itemsize)
-    plan, size = conv_plan.forward_plan(x.shape[1:], w.shape, stride, *geometry, wide, x.itemsize)
+    size = conv_plan.output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
     y = empty((x.shape[0], w.shape[0], *size), x.dtype)
+    channels, geometry = w.shape[0] // groups, (padding, dilation, groups)
     if conv_pointwise.fits(w.shape, stride, padding, groups):
-        conv_pointwise.forward(x, w, bias, y)
+        finite = _finite(w)
+        if finite:
+            conv_pointwise.forward(x, w, bias, y)
     elif w.shape[1] == 1 < groups or pixels_pay(channels, x.shape[3] + sum(padding[1]), size[1], x.itemsize):
         rows = rows_of_channels(channels)
-        plan, _ = conv_plan.forward_plan(x.shape[1:], w.shape, (1, 1), *geometry, rows, x.itemsize)
-        _correlate(x, w, bias, plan, y, every=stride)
+        plan = conv_plan.forward_plan(x.shape[1:], w.shape, (1, 1), *geometry, rows, x.itemsize)
+        finite = _correlate(x, w, bias, plan, y, every=stride)
     else:
-        _correlate(x, w, bias, plan, y)
-    return y
+        lanes = lanes_of_channels(channels, x.itemsize)
+        plan = conv_plan.forward_plan(x.shape[1:], w.shape, stride, *geometry, lanes, x.itemsize)
+        finite = _correlate(x, w, bias, plan, y)
+    return y if finite else _by_taps(by_taps.conv2d_forward, x, w, bias, stride, padding, dilation, groups)
 
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups, bias=None):
     """dx (N, C, H, W): dy sent back through w; and, for a transposed convolution, bias (C,) added."""
-    if not _finite(w):
-        return _by_taps(by_taps.conv2d_input_grad, dy, w, x_shape, stride, padding, dilation, groups, bias)
     dx = empty(x_shape, dy.dtype)
     if conv_pointwise.fits(w.shape, stride, padding, groups):
-        conv_pointwise.input_grad(dy, w, bias, dx)
+        finite = _finite(w)
+        if finite:
+            conv_pointwise.input_grad(dy, w, bias, dx)
+    else:
+        channels, columns = w.shape[1], ceil_div(x_shape[3], stride[1])
+        reach = dilation[1] * (w.shape[3] - 1) // stride[1]
+        pixels = channels == 1 < groups or pixels_pay(channels, columns + reach, columns, dy.itemsize)
+        width = rows_of_channels(channels) if pixels else lanes_of_channels(channels, dy.itemsize)
+        plan = conv_plan.input_grad_plan(
+            x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups, width, dy.itemsize
+        )
+        finite = _correlate(dy, w, bias, plan, dx, every=(1, 1) if pixels else None)
+    if finite:
         return dx
-    channels, columns = w.shape[1], ceil_div(x_shape[3], stride[1])
-    reach = dilation[1] * (w.shape[3] - 1) // stride[1]
-    pixels = channels == 1 < groups or pixels_pay(channels, columns + reach, columns, dy.itemsize)
-    width = rows_of_channels(channels) if pixels else lanes_of_channels(channels, dy.itemsize)
-    plan = conv_plan.input_grad_plan(
-        x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups, width, dy.itemsize
-    )
-    _correlate(dy, w, bias, plan, dx, every=(1, 1) if pixels else None)
-    return dx
+    return _by_taps(by_taps.conv2d_input_grad, dy, w, x_shape, stride, padding, dilation, groups, bias)
 
 
 def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
@@ -142,7 +154,7 @@ def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
         conv_pointwise.weight_grad(dy, x, dw)
         return dw
     depthwise, flat = w_shape[1] == 1 < groups, dw.reshape(w_shape[0], -1)
-    plan, _ = conv_plan.forward_plan(
+    plan = conv_plan.forward_plan(
         x.shape[1:], w_shape, (1, 1) if depthwise else stride, padding, dilation, groups,
         lanes_of_channels(w_shape[0] // groups, x.itemsize), x.itemsize,
     )  # fmt: skip
@@ -156,7 +168,7 @@ def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
         shares = _scratch("shares", num_threads(), groups * plan.job.blocks * taps * plan.job.width, x.dtype)
         scratch = _scratch("packed", num_threads(), _room(plan), x.dtype)
         conv_channels.weight_gradient(dy, x, packing, job, tables, shares, scratch)
-        add_up = conv_channels.sum_shares.serial if dw.size < SERIAL_BELOW else conv_channels.sum_shares
+        add_up = conv_channels.sum_shares.serial if dw.size < PACKED_SERIALLY else conv_channels.sum_shares
         add_up(job, taps, shares, dw.reshape(-1))
     if not _finite(dw):
         return _by_taps(by_taps.conv2d_weight_grad, dy, x, w_shape, stride, padding, dilation, groups)
