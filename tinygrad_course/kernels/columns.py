@@ -1,0 +1,79 @@
+"""Many arrays for one call of a kernel: it finds the numbers of each by their address.
+
+Numba takes some tenths of a microsecond to unpack an array, and a kernel as long as that again to start. Where the
+arrays are small and many, the parameters of a net, that is most of the time. So their addresses are handed over in one
+array, a column for each array and a row for each role it has:
+
+    table = columns([parameters, gradients])                # equally long lists of equally shaped arrays
+    gradient = own(thread, threads, *table, 1, k)           # inside a kernel: a thread's part of the k-th gradient
+
+The arrays of a row are cut as if they lay one behind the other, so that threads have equally much to do, however
+large one of them is.
+"""
+
+import ctypes
+import itertools
+
+import numpy as np
+from numba import carray
+from numba.core import types
+from numba.extending import intrinsic
+
+from .jit import inner
+
+
+def _offset():
+    """Where in an array object CPython's NumPy keeps the address of the numbers."""
+    array = np.empty(1)
+    words = ctypes.cast(id(array), ctypes.POINTER(ctypes.c_void_p))
+    return next(8 * k for k in range(2, array.__sizeof__() // 8) if words[k] == array.ctypes.data)
+
+
+_OFFSET = _offset()
+
+
+def columns(rows):
+    """(places of the addresses, where in a row each array begins, an empty array of their dtype).
+
+    `rows` are equally long lists of C-contiguous arrays: all of one dtype, those in a column of one size. ValueError
+    for others: a kernel would read beyond their ends. The arrays must live as long as the addresses are used.
+    """
+    first, *_ = rows
+    dtype, sizes = first[0].dtype, [array.size for array in first]
+    for row in rows:
+        for array, size in zip(row, sizes, strict=True):
+            if (array.dtype is not dtype and array.dtype != dtype) or array.size != size or not array.flags.carray:
+                raise ValueError(
+                    f"expected a contiguous array of {size} numbers of {dtype}, as the parameter has, "
+                    f"got one of shape {array.shape} and {array.dtype}"
+                )
+    objects = np.fromiter(map(id, itertools.chain(*rows)), np.int64, len(rows) * len(first))
+    starts = np.array([0, *itertools.accumulate(sizes)])
+    return (objects + _OFFSET).reshape(len(rows), -1), starts, np.empty(0, dtype)
+
+
+@intrinsic
+def _pointer(typing_context, place, like):
+    """The address kept at `place`, as a pointer to numbers of like's dtype."""
+    pointer = types.CPointer(like.dtype)
+
+    def generate(context, builder, signature, arguments):
+        kept = context.get_value_type(pointer)
+        return builder.load(builder.inttoptr(arguments[0], kept.as_pointer()))
+
+    return pointer(types.int64, like), generate
+
+
+@inner
+def own(thread, threads, places, starts, like, row, k):
+    """The part that is this thread's of the k-th array in a row, flat; most often all of it, or nothing."""
+    size = starts[k + 1] - starts[k]
+    begin = _cut(thread * starts[-1] // threads - starts[k], size)
+    end = _cut((thread + 1) * starts[-1] // threads - starts[k], size)
+    return carray(_pointer(places[row, k], like), (size,))[begin:end]
+
+
+@inner
+def _cut(place, size):
+    """Where to cut near `place`: at whole vectors, so that the numbers left over are the same for any threads."""
+    return size if place >= size else max(place, 0) // 64 * 64
