@@ -38,7 +38,8 @@ class _Lease(ctypes.c_char * sys.maxsize):
     __slots__ = ("block", "size")
 
     def __del__(self):
-        _give_back(self.size, self.block)
+        if _lock is not None:  # as it is when Python ends, and takes this module apart
+            _give_back(self.size, self.block)
 
 
 def empty(shape, dtype):

@@ -144,7 +144,7 @@ def _correlate(image, w, bias, way, y):
     finite = panel[-way.blocks :]
     pack = pack_weights.serial if w.size < WEIGHTS_OF_ONE_THREAD else pack_weights
     pack(w.reshape(-1), bias, *way.plan[1:], panel, finite)
-    if finite.any():  # nan
+    if np.add.reduce(finite):  # nan
         return False
     scratch = _scratch("packed", num_threads(), way.room, y.dtype)
     if way.every is None:
@@ -198,7 +198,7 @@ def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
         add_up = conv_channels.sum_shares
         checks = np.empty(way.blocks, x.dtype)
         (add_up.serial if dw.size < WEIGHTS_OF_ONE_THREAD else add_up)(*way.plan[1:], shares, dw.reshape(-1), checks)
-        finite = not checks.any()
+        finite = not np.add.reduce(checks)  # nan
     return dw if finite else _by_taps(by_taps.conv2d_weight_grad, dy, x, w_shape, stride, padding, dilation, groups)
 
 

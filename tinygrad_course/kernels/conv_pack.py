@@ -51,8 +51,8 @@ def pack_panel(rows, first, step, channels, count, panel, at, width):
                 k = min(k, count - length)  # the last columns twice, if need be
                 transpose(rows, first + c * step + k, step, panel, at + k * width + c, width)
         else:
-            for r in range(c, min(c + length, width)):
-                for k in range(count):
+            for k in range(count):
+                for r in range(c, min(c + length, width)):
                     panel[at + k * width + r] = rows[first + r * step + k] if r < channels else 0
 
 
