@@ -96,11 +96,15 @@ class Observer:
     `backward(node, gradient, contributions)`: `gradient` has arrived, whole, at the node's output;
         `contributions[i]` leaves along `node.edges[i]`, already summed to the input's shape, before anyone adds
         it to another; None where no gradient flows.
-    `begin_backward(outputs, gradients)` and `end_backward()` frame a pass.
-    `outside(what)`: something has happened that the tape does not see, such as a look at a tensor's numbers.
+    `leaves(gradients)`: backward is through; {leaf: its whole gradient}, before its hooks and `.grad`, to be
+        looked at until `end_backward`.
+    `begin_backward(outputs, gradients)` and `end_backward()` frame a pass, the latter even if an operation raises.
+        Where the former returns False, the observer is told of nothing between, and costs nothing.
+    `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers, or a change of
+        them in place: here they are still the old ones.
 
-    `keeps_arrays`: False of an observer that has let go of every array it was shown when `end_backward` returns, and
-        looks at once at those that go to a leaf which several operations read: `.grad` then needs no copy of them.
+    `keeps_arrays`: False of an observer that has let go of every array it was shown when `end_backward` returns:
+        `.grad` then needs no copy of them.
     """
 
     keeps_arrays = True
@@ -112,6 +116,9 @@ class Observer:
         pass
 
     def backward(self, node, gradient, contributions):
+        pass
+
+    def leaves(self, gradients):
         pass
 
     def end_backward(self):
@@ -132,7 +139,7 @@ def observe(observer):
 
 
 def outside(what):
-    """Tell those who watch the tape what it does not see, as a clause: "it draws random numbers"."""
+    """Tell those who watch the tape what it does not see, as a clause: "it looks at a tensor's numbers"."""
     for observer in thread.state.observers:
         observer.outside(what)
 

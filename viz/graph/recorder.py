@@ -11,8 +11,8 @@ from tinygrad_course import engine
 
 from ..files import check_folder, write_atomically
 from . import steps
+from .details import Details, histogram, look_closer
 from .source import check_model, check_names, check_optimizer
-from .stats import Details, histogram, look_closer
 from .steps import Layer, Step
 from .trace import LeafRecord, Trace, bytes_saved
 
@@ -47,7 +47,7 @@ class Recording(engine.Observer):
         self._passes, self._loss = 0, None
         self._visited = []  # orders of the operations that backward has reached, the youngest first
         self._arrived = {}  # order -> (the one contribution that is on its way there, its row)
-        self._sums = {}  # index of a leaf with several uses -> what has arrived there
+        self._several = set()  # indices of the leaves where several contributions have arrived
         self._known_parameters = [], {}  # as a trace begins with them, and whether there are others by now
         self._new_parameters, self._learnt_for = False, None
         self._saved_by = None  # (names of the operations, bytes each saves), from the first step
@@ -65,8 +65,9 @@ class Recording(engine.Observer):
 
     def __exit__(self, *exception):
         self._stack.close()
+        self._trace.table.settle()
         self.trace.measure_parameters()
-        self._model, self._given, self._sums, self._arrived = None, {}, {}, {}  # let go of every tensor
+        self._model, self._given, self._arrived = None, {}, {}  # let go of every tensor
         self._optimizer, self._known_parameters = None, ([], {})
 
     def _learn_names(self):
@@ -85,7 +86,7 @@ class Recording(engine.Observer):
         if self._idle:
             return
         trace = self._trace_for(node) if self._done else self._trace
-        records, sources = trace.records, []
+        records, indices, sources = trace.records, trace.leaf_indices, []
         for edge, tensor in zip(node.edges, inputs):
             if edge is None:
                 sources.append(None if tensor is None else self._without_gradient(trace, tensor))
@@ -93,13 +94,14 @@ class Recording(engine.Observer):
                 if edge.order not in records:
                     self._adopt(trace, edge)
                 sources.append(edge.order)
-            else:
-                sources.append(-1 - self._leaf(trace, edge))
-        data, order, on_tape = output._data, node.order, output.node is node
+            else:  # a leaf, mostly one that has been seen
+                known = indices.get(id(edge))
+                same = known is not None and known[0]() is edge and known[2]
+                sources.append(-1 - (known[1] if same else self._leaf(trace, edge)))
+        data, order, on_tape, table = output._data, node.order, output.node is node, trace.table
+        row = table.add_now(data) if output._viewed else table.add(data)  # a view's memory may be the caller's
         alive = weakref.ref(node if on_tape else output)
-        records[order] = (
-            order, node.name, node.scope, data.shape, data.dtype, sources, on_tape, trace.table.add(data), alive
-        )  # fmt: skip
+        records[order] = order, node.name, node.scope, data.shape, data.dtype, sources, on_tape, row, alive
         if not on_tape:
             trace.remember_output(output, order)
         if self._saved_by is None:
@@ -111,42 +113,43 @@ class Recording(engine.Observer):
             self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))
 
     def begin_backward(self, outputs, gradients):
-        self._visited, self._arrived, self._sums = [], {}, {}
+        self._visited, self._arrived, self._several = [], {}, set()
+        if self._idle:
+            return False
         trace = self._trace
         self._loss = None
         for output, gradient in zip(outputs, gradients, strict=True):
             if self._loss is None and output._data.size == 1:
                 self._loss = float(output._data.reshape(()))
-            if output.node is not None and not self._idle:
+            if output.node is not None:
                 self._adopt(trace, output.node)
                 trace.roots.append(output.node.order)
-                trace.seeds[output.node.order] = trace.table[trace.table.add(np.asarray(gradient))]
+                trace.seeds[output.node.order] = trace.table.add_now(np.asarray(gradient))
+        return True
 
     def backward(self, node, gradient, contributions):
         trace, order = self._trace, node.order
         record = trace.records.get(order)
-        if record is None or self._idle:
+        if record is None:
             return
-        add, arrived = trace.table.add, self._arrived
+        add, arrived, sent = trace.table.add, self._arrived, []
         one, row = arrived.pop(order, _NOTHING)
         if one is not gradient:
             row = add(gradient)
-        sent = []
         for source, contribution in zip(record[5], contributions):
             if contribution is None:
                 sent.append(-1)
-            elif source is not None and source < 0 and trace.leaf_uses[-1 - source] > 1:
-                sent.append(add(contribution))
-                self._add_up(-1 - source, contribution)
+                continue
+            number = row if contribution is gradient else add(contribution)
+            sent.append(number)
+            if source is None:
+                continue
+            if source > 0:  # what arrives there alone has been measured here
+                arrived[source] = _NOTHING if source in arrived else (contribution, number)
+            elif trace.leaf_gradients[-1 - source] < 0:
+                trace.leaf_gradients[-1 - source] = number
             else:
-                number = row if contribution is gradient else add(contribution)
-                sent.append(number)
-                if source is None:
-                    continue
-                if source > 0:  # what arrives there alone has been measured here
-                    arrived[source] = _NOTHING if source in arrived else (contribution, number)
-                else:
-                    trace.leaf_gradients[-1 - source] = number
+                self._several.add(-1 - source)
         trace.passed[order] = row, sent
         self._visited.append(order)
         if node.hooks is not None:
@@ -154,21 +157,32 @@ class Recording(engine.Observer):
         if self._details:
             trace.details[order] = trace.details.get(order, Details())._replace(gradient=histogram(gradient))
 
+    def leaves(self, gradients):
+        if self._several:
+            trace = self._trace
+            for leaf, gradient in gradients.items():
+                index = trace.leaf_index(leaf)
+                if index in self._several:
+                    trace.leaf_gradients[index] = trace.table.add(gradient)
+
     def end_backward(self):
-        trace = self._trace
-        for index, total in self._sums.items():
-            trace.leaf_gradients[index] = trace.table.add(total)
+        self._arrived = {}
         if self._visited:
-            self._finished, self._done = trace, True
+            trace = self._finished = self._trace
+            trace.table.settle()
+            self._done = True
             self.steps.append(self._step(trace, self._visited[::-1]))
             if self._optimizer is not None:
                 self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
             if self._saved_by is None:
                 names = tuple([record[1] for record in trace.records.values()])
                 self._saved_by, self._kept = (names, list(map(trace.saved_bytes.get, trace.records))), set()
-        self._visited, self._sums, self._arrived, self._learnt_for = [], {}, {}, None
+        self._visited, self._learnt_for = [], None
         self._passes += 1
         self._idle = self._passes % self._every != 0
+
+    def outside(self, what):
+        self._trace.table.settle()
 
     # ------------------------------------------------------------------------------------ the work
 
@@ -193,7 +207,6 @@ class Recording(engine.Observer):
         index = trace.leaf_index(tensor)
         if index is None:
             index = trace.add_leaf(self._leaf_record(trace, tensor), tensor)
-        trace.leaf_uses[index] += 1
         return index
 
     def _leaf_record(self, trace, tensor):
@@ -203,7 +216,7 @@ class Recording(engine.Observer):
             self._learnt_for = trace
         parameter = key in self._parameters or type(tensor).__name__ == "Parameter"
         self._new_parameters = self._new_parameters or parameter
-        row = -1 if parameter else trace.table.add(data)
+        row = -1 if parameter else trace.table.add_now(data)
         return LeafRecord(
             weakref.ref(tensor), self._names.get(key), parameter, data.shape, data.dtype, tensor._requires_grad, row
         )
@@ -232,12 +245,6 @@ class Recording(engine.Observer):
         """Which leaf the optimizer moves at which learning rate."""
         if self._rates and self._optimizer is not None:
             self._finished.set_rates(self._optimizer.param_groups, self._rates)
-
-    def _add_up(self, index, contribution):
-        if index in self._sums:
-            self._sums[index] += contribution
-        else:
-            self._sums[index] = np.array(contribution)  # a copy: the tape adds to its own in place
 
     def _step(self, trace, visited):
         signature = steps.signature(trace, visited)
