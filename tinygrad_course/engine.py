@@ -317,7 +317,7 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if start.order:
                 heappush(waiting, (-start.order, start))
     try:
-        watching = ()
+        watching, sent = (), []
         if observers:
             arrays = [_array(g) for g in gradients]
             watching = [one for one in observers if one.begin_backward(outputs, arrays) is not False]
@@ -346,18 +346,15 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 raise RuntimeError(
                     f"the backward of {node.label()} returned {len(contributions)} gradients for {len(edges)} inputs"
                 )
-            if watching:
-                contributions = _unbroadcast(contributions, edges, broadcasts)
-                shown, sent = dz, contributions
-                if create_graph:
-                    shown, sent = _array(dz), tuple([None if c is None else _array(c) for c in contributions])
-                for observer in watching:
-                    observer.backward(node, shown, sent)
             for edge, contribution in zip(edges, contributions):
                 if edge is None or contribution is None:
+                    if watching:
+                        sent.append(None)
                     continue
                 if broadcasts and contribution.shape != edge.shape:
                     contribution = sum_to_shape(contribution, edge.shape)
+                if watching:
+                    sent.append(contribution if type(contribution) is np.ndarray else _array(contribution))
                 if edge in arrived:
                     arrived[edge] = _sum(arrived[edge], contribution)
                 else:
@@ -366,6 +363,11 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                     arrived[edge] = contribution, _THEIRS if theirs else new
                     if edge.order:
                         heappush(waiting, (-edge.order, edge))
+            if watching:
+                shown = _array(dz) if create_graph else dz
+                for observer in watching:
+                    observer.backward(node, shown, sent)
+                sent = []
             if not retain_graph and node.saved:
                 node.saved = _FREED
         if watching:
@@ -396,22 +398,6 @@ def _sum(entry, contribution):
         total += contribution
         return total, _OURS
     return total + contribution, _OURS
-
-
-def _unbroadcast(contributions, edges, broadcasts):
-    """The contributions, each summed to the shape of what it goes to; None where nothing goes."""
-    return tuple([
-        c if type(c) is np.ndarray and edge is not None and not (broadcasts and c.shape != edge.shape)
-        else None if c is None or edge is None else _fitted(c, edge.shape)
-        for c, edge in zip(contributions, edges)
-    ])  # fmt: skip
-
-
-def _fitted(contribution, shape):
-    """A contribution as an array or tensor of this shape: NumPy turns 0-d results into scalars."""
-    if not isinstance(contribution, TensorBase):
-        contribution = np.asarray(contribution)
-    return contribution if contribution.shape == shape else sum_to_shape(contribution, shape)
 
 
 def _array(gradient):

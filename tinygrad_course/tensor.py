@@ -8,7 +8,7 @@ import numpy as np
 from . import engine, ops
 from .engine import TensorBase, thread
 from .formatting import format_tensor
-from .modes import outside
+from .modes import changing, outside
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -380,7 +380,7 @@ class Tensor(TensorBase):
 
     def _become(self, result):
         """Take the numbers and the history of `result`: how `x += y` stays on the tape."""
-        outside("it changes a tensor in place")  # let go of its numbers while they are the old ones
+        changing()
         if self.node is None and self._requires_grad and thread.state.grad_enabled:
             raise RuntimeError(
                 "a leaf tensor that requires grad cannot be changed in place while it is recorded; "
@@ -463,7 +463,7 @@ class Tensor(TensorBase):
         if thread.state.grad_enabled and (self._requires_grad or getattr(value, "_requires_grad", False)):
             self._become(ops.index_put(self, index, value))
             return
-        outside("it changes a tensor in place")
+        changing()
         if not self._data.flags.writeable:
             raise RuntimeError("this tensor's array is read-only; change a clone() of it")
         place = ops.index.array_index(index, self._data.shape)

@@ -21,6 +21,7 @@ COLUMNS = 6
 _CHUNK = 4096  # numbers that are summed in their own precision, before float64 takes over
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
 _SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_READABLE = frozenset([np.ndarray, type(None)])
 _SHARE = 16 * _CHUNK  # numbers that one iteration of the parallel loop takes
 _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
@@ -114,19 +115,26 @@ def measure_32_parallel(x, table, number):
 
 
 @kernel
-def _measure_objects(objects, head, single, double, table, first):
+def _measure_objects(objects, head, single, double, none, table, first):
     """Describe the arrays that are the Python objects at these addresses, in the rows of a table from `first` on.
 
     Behind the `head` of a Python object, NumPy's (its C interface says so) has the address of its numbers, how many
     dimensions there are, their extents, strides, base, dtype and flags. `single` and `double` are the places of the
-    dtypes float32 and float64. What has another one, or has gaps, gets the size -1.
+    dtypes float32 and float64, and `none` that of None. What is none of this, or has gaps, gets the size -1; the
+    result is whether there is such an array.
     """
+    unread = False
     for k in range(len(objects)):
         place, row = objects[k] + head, table[first + k]
+        if objects[k] == none:
+            row[:] = np.nan
+            row[SIZE] = -1.0
+            continue
         row[:] = 0.0
         row[SIZE] = -1.0
         kind, flags = word_at(place + 40), word_at(place + 48)
         if (kind != single and kind != double) or flags & _ALIGNED == 0 or flags & _CONTIGUOUS == 0:
+            unread = True
             continue
         size, extents = 1, word_at(place + 16)
         for axis in range(word_at(place + 8) & 0xFFFFFFFF):
@@ -141,17 +149,19 @@ def _measure_objects(objects, head, single, double, table, first):
             y = numba.carray(numbers, size, np.float64)
             _measure(y, y.view(np.int64), _MASK_64, _INFINITY_64, 0, size, row)
             _finish(y, _SMALL_64, _LARGE_64, row)
+    return unread
 
 
 def measure_many(arrays, table, first):
-    """Describe NumPy arrays in the rows of a table from `first` on; the sizes of those that it cannot read are -1.
+    """Describe NumPy arrays in the rows of a table from `first` on; the sizes of those that it cannot read are -1, and
+    then the result is True. None, among the arrays, gets nan, and -1 too.
 
     One call for many small arrays: to hand one to a kernel takes longer than to look at a thousand numbers.
     """
-    if set(map(type, arrays)) != {np.ndarray}:
-        arrays = list(map(np.asarray, arrays))
+    if not _READABLE.issuperset(map(type, arrays)):
+        arrays = [array if array is None else np.asarray(array) for array in arrays]
     objects = np.fromiter(map(id, arrays), np.int64, len(arrays))
-    _measure_objects(objects, object.__basicsize__, id(_SINGLE), id(_DOUBLE), table, first)
+    return _measure_objects(objects, object.__basicsize__, id(_SINGLE), id(_DOUBLE), id(None), table, first)
 
 
 @functools.cache

@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-_ROOM = 512  # rows of a table to begin with
+_ROOM = 128  # rows of a table to begin with
 _MOST_WAITING = 1 << 20  # bytes of arrays that wait to be measured
 _LARGE = 1_000_000  # numbers of an array that threads share
 _COLUMNS, _SIZE = 6, 5
 _NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
-_NOTHING = np.zeros(0)
 _SMALL = 1 << 14  # bytes of an array that is sooner copied than measured alone
 
 
@@ -50,7 +49,7 @@ class Table:
     bytes do not wait. Where Numba is missing, NumPy measures.
     """
 
-    __slots__ = ("rows", "used", "waiting", "_bytes")
+    __slots__ = ("_bytes", "_given", "rows", "used", "waiting")
     _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large)
     _many = None  # kernel for many small arrays
 
@@ -58,6 +57,7 @@ class Table:
         self.rows = np.empty((_ROOM, _COLUMNS))
         self.used = 0  # rows that are given away; the last of them to those who wait
         self.waiting = []
+        self._given = []  # (row, its numbers) of what was measured elsewhere
         self._bytes = 0
         if Table._loops is None:
             Table._loops, Table._many = _loops()
@@ -72,6 +72,13 @@ class Table:
             self.settle()
         return number
 
+    def add_all(self, arrays):
+        """The first of the rows, one after the other, for several arrays; some may be None."""
+        first = self.used
+        self.waiting.extend(arrays)
+        self.used = first + len(arrays)
+        return first
+
     def add_now(self, array):
         """The same for an array that may change at any time."""
         if array.nbytes <= _SMALL:
@@ -85,27 +92,35 @@ class Table:
         arrays = self.waiting
         if not arrays:
             return
+        given, self._given = self._given, []
+        self._measure_all(arrays)
+        for number, numbers in given:
+            self.rows[number] = numbers
+
+    def _measure_all(self, arrays):
         first, last = self.used - len(arrays), self.used - 1
         self.waiting, self._bytes = [], 0
         if self.used > len(self.rows):
             self._grow(first)
-        if Table._many is None or arrays[-1].size >= _LARGE:  # many bytes do not wait: a large one is the last
+        if Table._many is not None and arrays[-1] is not None and arrays[-1].size >= _LARGE:
+            # Many bytes do not wait: a large array is the last.
             self._measure(arrays.pop(), last)
         if Table._many is None:
             for number, array in enumerate(arrays, first):
                 self._measure(array, number)
         elif arrays:
-            Table._many(arrays, self.rows, first)
+            if not Table._many(arrays, self.rows, first):
+                return
             for k in np.flatnonzero(self.rows[first : first + len(arrays), _SIZE] < 0.0).tolist():
                 self._measure(arrays[k], first + k)
 
     def _measure(self, array, number):
-        """Measure one array of any dtype and layout."""
-        serial, parallel, large = Table._loops.get(array.dtype.char, (_by_numpy, _by_numpy, math.inf))
-        if array.dtype.kind == "f":
-            (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
-        else:
+        """Measure one array of any dtype and layout, or None."""
+        if array is None or array.dtype.kind != "f":
             self.rows[number] = _NO_NUMBERS
+            return
+        serial, parallel, large = Table._loops.get(array.dtype.char, (_by_numpy, _by_numpy, math.inf))
+        (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
 
     def _grow(self, measured):
         rows = np.empty((max(2 * len(self.rows), self.used), _COLUMNS))
@@ -116,10 +131,13 @@ class Table:
         """A row for `Statistics` that are known; -1 for None."""
         if known is None:
             return -1
-        number = self.add(_NOTHING)
-        self.settle()
         zeros = round(known.zeros * known.size)
-        self.rows[number] = known.rms, known.largest, known.mean * known.size, zeros, known.not_finite, known.size
+        return self.give((known.rms, known.largest, known.mean * known.size, zeros, known.not_finite, known.size))
+
+    def give(self, numbers):
+        """A row for numbers that are a row of another table."""
+        number = self.add_all([None])
+        self._given.append((number, numbers))
         return number
 
     def __getitem__(self, number):
