@@ -10,7 +10,8 @@ from tinygrad_course import engine
 
 from . import steps
 from .details import Details, histogram, look_closer
-from .repeat import Gathered, Pattern
+from .gathered import Gathered
+from .repeat import Pattern
 from .source import check_model, check_names, check_optimizer
 from .trace import LeafRecord, Trace, bytes_saved
 
