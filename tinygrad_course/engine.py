@@ -288,6 +288,10 @@ _NEEDS = {}
 
 # ---------------------------------------------------------------------------------------------- backward
 
+# Whose an array of gradients is. Ours is a new one that nobody else has; _SHOWN, it becomes `.grad`, but as long as the
+# pass goes on its numbers stay as the observers saw them.
+_THEIRS, _SHOWN, _OURS = 0, 1, 2
+
 
 def backward(outputs, gradients, *, retain_graph=False, targets=None, create_graph=False):
     """Walk the tape from `outputs`, whose arrays of gradients are `gradients`, to the leaves.
@@ -299,26 +303,30 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     With `create_graph`, gradients are tensors from end to end and are recorded themselves.
     """
     retain_graph = retain_graph or create_graph
-    arrived = {}  # node or leaf -> (gradient so far, whether that array is ours alone)
+    arrived = {}  # node or leaf -> (gradient so far, whose array that is: _OURS to add to, _SHOWN or _THEIRS)
     waiting = []  # heap of (-order, node) of the nodes that a gradient has arrived at: the youngest comes first
     retained = []  # intermediate tensors that want their gradient, with it
     now = thread.state
     recorded, now.grad_enabled = now.grad_enabled, create_graph
     observers = now.observers
-    keeps = create_graph or bool(observers)  # what an observer has been shown it may keep: no adding to that array
-    keeps_leaves = create_graph or any([observer.keeps_arrays for observer in observers])
     captured = {} if targets is None else {t.node: None for t in targets if t.node is not None}
     for output, gradient in zip(outputs, gradients, strict=True):
         start = output.node or output
         if start in arrived:
             arrived[start] = _sum(arrived[start], gradient)
         else:
-            arrived[start] = gradient, False
+            arrived[start] = gradient, _THEIRS
             if start.order:
                 heappush(waiting, (-start.order, start))
     try:
-        for observer in observers:
-            observer.begin_backward(outputs, [_array(g) for g in gradients])
+        watching, sent = (), []
+        if observers:
+            arrays = [_array(g) for g in gradients]
+            watching = [one for one in observers if one.begin_backward(outputs, arrays) is not False]
+        # What an observer has been shown it may keep, until the pass is over or longer: no adding to that array.
+        new = _SHOWN if watching else _OURS
+        keeps_leaves = create_graph or any([observer.keeps_arrays for observer in watching])
+        keeps = create_graph or bool(watching)
         while waiting:
             node = heappop(waiting)[1]
             dz = arrived.pop(node)[0]
@@ -340,80 +348,70 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 raise RuntimeError(
                     f"the backward of {node.label()} returned {len(contributions)} gradients for {len(edges)} inputs"
                 )
-            if observers:
-                contributions = _unbroadcast(contributions, edges)
-                shown, sent = dz, contributions
-                if create_graph:
-                    shown, sent = _array(dz), tuple([None if c is None else _array(c) for c in contributions])
-                for observer in observers:
-                    observer.backward(node, shown, sent)
             for edge, contribution in zip(edges, contributions):
                 if edge is None or contribution is None:
+                    if watching:
+                        sent.append(None)
                     continue
                 if broadcasts and contribution.shape != edge.shape:
                     contribution = sum_to_shape(contribution, edge.shape)
+                if watching:
+                    sent.append(contribution if type(contribution) is np.ndarray else _array(contribution))
                 if edge in arrived:
                     arrived[edge] = _sum(arrived[edge], contribution)
                 else:
                     kept = keeps if edge.order else keeps_leaves
-                    ours = not (kept or contribution is dz or type(contribution.base) is np.ndarray)
-                    arrived[edge] = contribution, ours
+                    theirs = kept or contribution is dz or type(contribution.base) is np.ndarray
+                    arrived[edge] = contribution, _THEIRS if theirs else new
                     if edge.order:
                         heappush(waiting, (-edge.order, edge))
+            if watching:
+                shown = _array(dz) if create_graph else dz
+                for observer in watching:
+                    observer.backward(node, shown, sent)
+                sent = []
             if not retain_graph and node.saved:
                 node.saved = _FREED
+        if watching:
+            totals = {leaf: _array(gradient) for leaf, (gradient, _) in arrived.items()}
+            for observer in watching:
+                observer.leaves(totals)
     finally:
         now.grad_enabled = recorded
         for observer in observers:
             observer.end_backward()
     for leaf, (gradient, _) in arrived.items():
         if leaf._hooks:
-            arrived[leaf] = _run_hooks(leaf._hooks, gradient), False
+            arrived[leaf] = _run_hooks(leaf._hooks, gradient), _THEIRS
     for tensor, gradient in retained:
         if tensor is not None:
-            _accumulate(tensor, gradient, False)
+            _accumulate(tensor, gradient, _THEIRS)
     if targets is not None:
         return [captured[t.node] if t.node is not None else arrived.get(t, (None,))[0] for t in targets]
-    for leaf, (gradient, ours) in arrived.items():
-        _accumulate(leaf, gradient, ours)
+    for leaf, (gradient, whose) in arrived.items():
+        _accumulate(leaf, gradient, whose)
     return None
 
 
 def _sum(entry, contribution):
     """Add a contribution to a gradient: in place if the array is ours, else into a new one."""
-    total, ours = entry
-    if ours:
+    total, whose = entry
+    if whose == _OURS:
         total += contribution
-        return total, True
-    return total + contribution, True
-
-
-def _unbroadcast(contributions, edges):
-    """The contributions, each summed to the shape of what it goes to; None where nothing goes."""
-    return tuple([
-        None if c is None or edge is None
-        else c if type(c) is np.ndarray and c.shape == edge.shape else _fitted(c, edge.shape)
-        for c, edge in zip(contributions, edges)
-    ])  # fmt: skip
-
-
-def _fitted(contribution, shape):
-    """A contribution as an array or tensor of this shape: NumPy turns 0-d results into scalars."""
-    if not isinstance(contribution, TensorBase):
-        contribution = np.asarray(contribution)
-    return contribution if contribution.shape == shape else sum_to_shape(contribution, shape)
+        return total, _OURS
+    return total + contribution, _OURS
 
 
 def _array(gradient):
     return gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
 
 
-def _accumulate(leaf, gradient, ours):
+def _accumulate(leaf, gradient, whose):
     """`leaf.grad += gradient`. An array that someone else may hold (a view, the gradient itself) is copied."""
     if isinstance(gradient, TensorBase):
         leaf.grad = gradient.clone() if leaf.grad is None else leaf.grad + gradient
     elif leaf.grad is None:
-        leaf.grad = _tensor_class(np.asarray(gradient) if ours else buffers.copy(gradient))
+        leaf.grad = _tensor_class(np.asarray(gradient) if whose else buffers.copy(gradient))
     else:
         leaf.grad._data += gradient
         leaf.grad._changed_in_place()

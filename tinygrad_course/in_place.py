@@ -9,6 +9,7 @@ import numpy as np
 from . import engine, ops
 from .dtypes import as_tensor
 from .engine import TensorBase, thread
+from .modes import changing
 
 
 class InPlace(TensorBase):
@@ -18,6 +19,7 @@ class InPlace(TensorBase):
 
     def _become(self, result):
         """Take the numbers and the history of `result`: how `x += y` stays on the tape."""
+        changing()
         if self.node is None and self._requires_grad and thread.state.grad_enabled:
             raise RuntimeError(
                 "a leaf tensor that requires grad cannot be changed in place while it is recorded; "
@@ -100,6 +102,7 @@ class InPlace(TensorBase):
         if thread.state.grad_enabled and (self._requires_grad or getattr(value, "_requires_grad", False)):
             self._become(ops.index_put(self, index, value))
             return
+        changing()
         if not self._data.flags.writeable:
             raise RuntimeError("this tensor's array is read-only; change a clone() of it")
         place = ops.index.array_index(index, self._data.shape)

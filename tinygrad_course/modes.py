@@ -94,13 +94,17 @@ class Observer:
     `forward(node, inputs, output)`: an operation has run. `node.edges[i]` is the node that made input i, the
         tensor itself if it is a leaf, None if no gradient flows to it (constant data, or inside `no_grad`).
     `backward(node, gradient, contributions)`: `gradient` has arrived, whole, at the node's output;
-        `contributions[i]` leaves along `node.edges[i]`, already summed to the input's shape, before anyone adds
-        it to another; None where no gradient flows.
-    `begin_backward(outputs, gradients)` and `end_backward()` frame a pass.
-    `outside(what)`: something has happened that the tape does not see, such as a look at a tensor's numbers.
+        `contributions[i]` leaves along `node.edges[i]`, already summed to the input's shape, not yet added to
+        another; None where no gradient flows.
+    `leaves(gradients)`: backward is through; {leaf: its whole gradient}, before its hooks and `.grad`, to be
+        looked at until `end_backward`.
+    `begin_backward(outputs, gradients)` and `end_backward()` frame a pass, the latter even if an operation raises.
+        Where the former returns False, the observer is told of nothing between, and costs nothing.
+    `changing()`: a tensor is about to be changed in place: let go of its numbers while they are the old ones.
+    `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers.
 
-    `keeps_arrays`: False of an observer that has let go of every array it was shown when `end_backward` returns, and
-        looks at once at those that go to a leaf which several operations read: `.grad` then needs no copy of them.
+    `keeps_arrays`: False of an observer that has let go of every array it was shown when `end_backward` returns:
+        `.grad` then needs no copy of them.
     """
 
     keeps_arrays = True
@@ -114,7 +118,13 @@ class Observer:
     def backward(self, node, gradient, contributions):
         pass
 
+    def leaves(self, gradients):
+        pass
+
     def end_backward(self):
+        pass
+
+    def changing(self):
         pass
 
     def outside(self, what):
@@ -132,9 +142,15 @@ def observe(observer):
 
 
 def outside(what):
-    """Tell those who watch the tape what it does not see, as a clause: "it draws random numbers"."""
+    """Tell those who watch the tape what it does not see, as a clause: "it looks at a tensor's numbers"."""
     for observer in thread.state.observers:
         observer.outside(what)
+
+
+def changing():
+    """Tell those who watch the tape that a tensor is about to be changed in place."""
+    for observer in thread.state.observers:
+        observer.changing()
 
 
 def where():

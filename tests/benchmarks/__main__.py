@@ -1,7 +1,7 @@
-"""The benchmarks: `python3 run.py bench [W6 W11 …] [--variants] [--seconds 6]`.
+"""The benchmarks: `python3 run.py bench [W6 W11 … start recorder] [--variants] [--seconds 6]`.
 
 Times training steps of this library and of PyTorch in turn, in one process for each workload, then how a process
-starts and how much memory it takes. Prints one table and writes `results.json`.
+starts and how much memory it takes, and what `viz.record` adds to a step. Prints one table and writes `results.json`.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def cpu_name():
 
 def arguments():
     parser = argparse.ArgumentParser("run.py bench", description=__doc__.partition("\n\n")[2])
-    parser.add_argument("names", nargs="*", help="workloads, W1 to W12, or `start`; all by default")
+    parser.add_argument("names", nargs="*", help="workloads, W1 to W12, `start` or `recorder`; all by default")
     parser.add_argument("--seconds", type=float, default=6, help="how long each workload is timed")
     parser.add_argument("--variants", action="store_true", help="PyTorch's faster ways too: compiled, fused, …")
     parser.add_argument("--output", default=str(pathlib.Path(__file__).with_name("results.json")))
@@ -102,6 +102,11 @@ def main():
               f"it is timed: {results['geometric_mean_compiled']:.3f}")  # fmt: skip
     if not options.names or "start" in options.names:
         results["process"] = process.table()
+    if not options.names or "recorder" in options.names:
+        from benchmarks import recorder
+
+        print()
+        results["recorder"] = recorder.table(options.seconds)
     pathlib.Path(options.output).write_text(json.dumps(results, indent=1))
     if failed:
         print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)

@@ -9,15 +9,15 @@ from viz.graph import stats
 
 def _among_others(x, table, number):
     """As the second of three arrays in one call."""
-    flat = np.concatenate([np.full(3, np.nan, np.float32), x, np.ones(5, np.float32)])
     rows = np.zeros((3, statistics.COLUMNS))
-    statistics.measure_many_32(flat, np.array([3, 3 + x.size, flat.size]), np.array([2, 1, 0]), rows)
+    statistics.measure_many([np.full(3, np.nan, np.float32), x, np.ones((5, 1))], rows, 0)
     table[number] = rows[1]
-    assert rows[0].tolist() == [1.0, 1.0, 5.0, 0.0, 0.0, 5.0] and rows[2, statistics.NOT_FINITE] == 3.0
+    assert rows[2].tolist() == [1.0, 1.0, 5.0, 0.0, 0.0, 5.0] and rows[0, statistics.NOT_FINITE] == 3.0
 
 
 KERNELS = {
-    "32 many": (_among_others, np.float32),
+    "32 among others": (_among_others, np.float32),
+    "64 among others": (_among_others, np.float64),
     "32": (statistics.measure_32, np.float32),
     "32 parallel": (statistics.measure_32_parallel, np.float32),
     "64": (statistics.measure_64, np.float64),
@@ -87,9 +87,38 @@ def test_rms_of_very_small_and_very_large_doubles(power):
     assert _row(statistics.measure_64, x)[statistics.RMS] == pytest.approx(12.5**0.5 * 10.0**power, rel=1e-12)
 
 
+LAYOUTS = {
+    "one number": (np.array(3.0), 1),
+    "no array": (np.float32(3.0), 1),
+    "empty": (np.zeros((0, 3)), 0),
+    "Fortran's order": (np.ones((4, 6), np.float32).T, 24),
+    "a part": (np.ones((4, 6))[2:], 12),
+    "five axes": (np.ones((2, 3, 1, 2, 2), np.float32), 24),
+    "every other": (np.ones((4, 6), np.float32)[:, ::2], -1),
+    "turned round": (np.ones(4)[::-1], -1),
+    "the other byte order": (np.ones(4, ">f4"), -1),
+    "half precision": (np.ones(4, np.float16), -1),
+    "whole numbers": (np.arange(4), -1),
+    "between the places": (np.zeros(17, np.uint8)[1:].view(np.float32), -1),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_one_among_others(layout):
+    """What the kernel cannot read it says, and leaves to others."""
+    array, size = LAYOUTS[layout]
+    rows = np.full((3, statistics.COLUMNS), 7.0)
+    statistics.measure_many([array, np.ones(2)], rows, 1)
+    assert rows[0].tolist() == [7.0] * 6 and rows[2, statistics.SIZE] == 2.0
+    assert rows[1, statistics.SIZE] == size
+    if size > 0:
+        assert rows[1, statistics.RMS] == pytest.approx(stats.root_mean_square(array))
+
+
 def test_without_numba_numpy_measures(monkeypatch):
     x = np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32)
     monkeypatch.setattr(stats.Table, "_loops", {})
+    monkeypatch.setattr(stats.Table, "_many", None)
     alone = stats.measure(x)
     monkeypatch.setattr(stats.Table, "_loops", None)
     assert stats.measure(x)[:5] == pytest.approx(alone[:5], rel=1e-6)

@@ -11,6 +11,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 _WORD = ir.IntType(64)
+_BYTE = ir.IntType(8)
 _ENTRY = ir.FunctionType(ir.VoidType(), [_WORD] * 3)
 
 
@@ -56,6 +57,26 @@ def share(typing_context, launch, body, threads, arguments):
         return context.get_dummy_value()
 
     return types.void(word, word, word, arguments), generate
+
+
+@intrinsic
+def word_at(typing_context, address):
+    """The 64-bit integer that lies at `address`."""
+
+    def generate(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], _WORD.as_pointer()))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def pointer_to(typing_context, address):
+    """`address` as a pointer, for `numba.carray`."""
+
+    def generate(context, builder, signature, values):
+        return builder.inttoptr(values[0], _BYTE.as_pointer())
+
+    return types.voidptr(types.int64), generate
 
 
 def _call_compiled(context, builder, address, argument_types, values):

@@ -6,14 +6,22 @@ INFINITY on for Inf and NaN. Maxima and counts of integers are vectorized whatev
 that may be NaN cannot be. The casts keep Numba from counting in 64 bits what fits 32.
 """
 
+import ctypes
+import functools
+
+import numba
 import numpy as np
 
+from .call import pointer_to, word_at
 from .jit import inner, kernel, prange
 
 SERIAL_BELOW = 1_000_000  # elements; up to here it is not the threads that are too few, but the memory too slow
 RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
 _CHUNK = 4096  # numbers that are summed in their own precision, before float64 takes over
+_CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_READABLE = frozenset([np.ndarray, type(None)])
 _SHARE = 16 * _CHUNK  # numbers that one iteration of the parallel loop takes
 _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
@@ -84,19 +92,6 @@ def measure_32(x, table, number):
 
 
 @kernel
-def measure_many_32(x, ends, numbers, table):
-    """Describe many small arrays that lie one behind the other in x, the k-th up to ends[k], in rows numbers[k]."""
-    first = 0
-    for k in range(len(ends)):
-        one, row = x[first : ends[k]], table[numbers[k]]
-        row[:] = 0.0
-        row[SIZE] = one.size
-        _measure(one, one.view(np.int32), _MASK_32, _INFINITY_32, 0, one.size, row)
-        _finish(one, _SMALL_32, _LARGE_32, row)
-        first = ends[k]
-
-
-@kernel
 def measure_64(x, table, number):
     """The same for float64."""
     row = table[number]
@@ -117,3 +112,67 @@ def measure_32_parallel(x, table, number):
     row[LARGEST] = parts[:, LARGEST].max()
     row[SIZE] = x.size
     _finish(x, _SMALL_32, _LARGE_32, row)
+
+
+@kernel
+def _measure_objects(objects, head, single, double, none, table, first):
+    """Describe the arrays that are the Python objects at these addresses, in the rows of a table from `first` on.
+
+    Behind the `head` of a Python object, NumPy's (its C interface says so) has the address of its numbers, how many
+    dimensions there are, their extents, strides, base, dtype and flags. `single` and `double` are the places of the
+    dtypes float32 and float64, and `none` that of None. What is none of this, or has gaps, gets the size -1; the
+    result is whether there is such an array.
+    """
+    unread = False
+    for k in range(len(objects)):
+        place, row = objects[k] + head, table[first + k]
+        if objects[k] == none:
+            row[:] = np.nan
+            row[SIZE] = -1.0
+            continue
+        row[:] = 0.0
+        row[SIZE] = -1.0
+        kind, flags = word_at(place + 40), word_at(place + 48)
+        if (kind != single and kind != double) or flags & _ALIGNED == 0 or flags & _CONTIGUOUS == 0:
+            unread = True
+            continue
+        size, extents = 1, word_at(place + 16)
+        for axis in range(word_at(place + 8) & 0xFFFFFFFF):
+            size *= word_at(extents + 8 * axis)
+        row[SIZE] = size
+        numbers = pointer_to(word_at(place))
+        if kind == single:
+            x = numba.carray(numbers, size, np.float32)
+            _measure(x, x.view(np.int32), _MASK_32, _INFINITY_32, 0, size, row)
+            _finish(x, _SMALL_32, _LARGE_32, row)
+        else:
+            y = numba.carray(numbers, size, np.float64)
+            _measure(y, y.view(np.int64), _MASK_64, _INFINITY_64, 0, size, row)
+            _finish(y, _SMALL_64, _LARGE_64, row)
+    return unread
+
+
+def measure_many(arrays, table, first):
+    """Describe NumPy arrays in the rows of a table from `first` on; the sizes of those that it cannot read are -1, and
+    then the result is True. None, among the arrays, gets nan, and -1 too.
+
+    One call for many small arrays: to hand one to a kernel takes longer than to look at a thousand numbers.
+    """
+    if not _READABLE.issuperset(map(type, arrays)):
+        arrays = [array if array is None else np.asarray(array) for array in arrays]
+    objects = np.fromiter(map(id, arrays), np.int64, len(arrays))
+    return _measure_objects(objects, object.__basicsize__, id(_SINGLE), id(_DOUBLE), id(None), table, first)
+
+
+@functools.cache
+def can_measure_many():
+    """Whether NumPy's arrays are laid out in memory as `measure_many` takes them to be."""
+    array = np.empty((3, 5), np.float64)
+    if ctypes.sizeof(ctypes.c_void_p) != 8 or array.__class__.__basicsize__ < object.__basicsize__ + 56:
+        return False
+    words = (ctypes.c_int64 * 7).from_address(id(array) + object.__basicsize__)
+    numbers, count, extents, strides, _, kind, flags = words
+    shape = (ctypes.c_int64 * 4).from_address(extents) if strides == extents + 16 else ()
+    return (numbers, count & 0xFFFFFFFF, kind, flags & 0xFFFFFFFF, *shape) == (
+        array.ctypes.data, 2, id(array.dtype), array.flags.num, 3, 5, 40, 8
+    )  # fmt: skip

@@ -1,19 +1,16 @@
 """A few numbers in place of an array: what a recorder keeps of an activation, a gradient or a contribution."""
 
-import linecache
 import math
-import os
-import sys
 from typing import NamedTuple
 
 import numpy as np
 
-import tinygrad_course
-
-_ROOM = 512  # rows of a table to begin with
-_LOWEST, _OCTAVES = -48, 64  # of a histogram: |x| from 2^-48 to 2^16
-_MOST_SAMPLES = 65_536  # numbers that a histogram looks at
-_SATURATED = 0.97  # |tanh|: where its derivative is below 6 % of the largest; a sigmoid is at (1 ± 0.97)/2 then
+_ROOM = 128  # rows of a table to begin with
+_MOST_WAITING = 1 << 20  # bytes of arrays that wait to be measured
+_LARGE = 1_000_000  # numbers of an array that threads share
+_COLUMNS, _SIZE = 6, 5
+_NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
+_SMALL = 1 << 14  # bytes of an array that is sooner copied than measured alone
 
 
 class Statistics(NamedTuple):
@@ -46,69 +43,125 @@ class Statistics(NamedTuple):
 class Table:
     """Statistics of many arrays, a row of plain numbers each, made into objects only when someone asks.
 
-    The columns are those of `tinygrad_course.kernels.statistics`, whose one pass over an array fills a row. Where
-    Numba is missing, NumPy does. (Small arrays that wait for each other and are measured in one call take no less time:
-    what the call saves, the copy costs.)
+    The columns are those of `tinygrad_course.kernels.statistics`. Arrays wait for each other, and one call of a kernel
+    measures them all: to call it takes longer than to look at a thousand numbers. While they wait they must not
+    change, and they are kept; so whoever adds them calls `settle` before they change or are to be let go of. Many
+    bytes do not wait. Where Numba is missing, NumPy measures.
     """
 
-    __slots__ = ("rows", "used")
+    __slots__ = ("_bytes", "_given", "rows", "used", "waiting")
     _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large)
+    _many = None  # kernel for many small arrays
 
     def __init__(self):
-        self.rows = np.empty((_ROOM, 6))
-        self.used = 0
+        self.rows = np.empty((_ROOM, _COLUMNS))
+        self.used = 0  # rows that are given away; the last of them to those who wait
+        self.waiting = []
+        self._given = []  # (row, its numbers) of what was measured elsewhere
+        self._bytes = 0
         if Table._loops is None:
-            Table._loops = _loops()
+            Table._loops, Table._many = _loops()
 
     def add(self, array):
-        """Measure an array; the number of its row, or -1 if it holds no floating-point numbers."""
-        loop = Table._loops.get(array.dtype.char)
-        if loop is None:
-            if array.dtype.kind != "f":
-                return -1
-            loop = (_by_numpy,) * 2 + (math.inf,)
+        """The number of the row for an array that no one changes before `settle` is called."""
+        self.waiting.append(array)
         number = self.used
         self.used = number + 1
-        if number >= len(self.rows):
-            self._grow()
-        serial, parallel, large = loop
-        (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
+        self._bytes = waiting = self._bytes + array.nbytes
+        if waiting > _MOST_WAITING:
+            self.settle()
         return number
 
-    def _grow(self):
-        rows = np.empty((max(2 * len(self.rows), self.used), self.rows.shape[1]))
-        rows[: len(self.rows)] = self.rows
+    def add_all(self, arrays):
+        """The first of the rows, one after the other, for several arrays; some may be None."""
+        first = self.used
+        self.waiting.extend(arrays)
+        self.used = first + len(arrays)
+        return first
+
+    def add_now(self, array):
+        """The same for an array that may change at any time."""
+        if array.nbytes <= _SMALL:
+            return self.add(array.copy())
+        number = self.add(array)
+        self.settle()
+        return number
+
+    def settle(self):
+        """Measure all that wait, and let go of them."""
+        arrays = self.waiting
+        if not arrays:
+            return
+        given, self._given = self._given, []
+        self._measure_all(arrays)
+        for number, numbers in given:
+            self.rows[number] = numbers
+
+    def _measure_all(self, arrays):
+        first, last = self.used - len(arrays), self.used - 1
+        self.waiting, self._bytes = [], 0
+        if self.used > len(self.rows):
+            self._grow(first)
+        if Table._many is not None and arrays[-1] is not None and arrays[-1].size >= _LARGE:
+            # Many bytes do not wait: a large array is the last.
+            self._measure(arrays.pop(), last)
+        if Table._many is None:
+            for number, array in enumerate(arrays, first):
+                self._measure(array, number)
+        elif arrays:
+            if not Table._many(arrays, self.rows, first):
+                return
+            for k in np.flatnonzero(self.rows[first : first + len(arrays), _SIZE] < 0.0).tolist():
+                self._measure(arrays[k], first + k)
+
+    def _measure(self, array, number):
+        """Measure one array of any dtype and layout, or None."""
+        if array is None or array.dtype.kind != "f":
+            self.rows[number] = _NO_NUMBERS
+            return
+        serial, parallel, large = Table._loops.get(array.dtype.char, (_by_numpy, _by_numpy, math.inf))
+        (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
+
+    def _grow(self, measured):
+        rows = np.empty((max(2 * len(self.rows), self.used), _COLUMNS))
+        rows[:measured] = self.rows[:measured]
         self.rows = rows
 
     def put(self, known):
         """A row for `Statistics` that are known; -1 for None."""
         if known is None:
             return -1
-        number = self.add(np.zeros(0))
         zeros = round(known.zeros * known.size)
-        self.rows[number] = known.rms, known.largest, known.mean * known.size, zeros, known.not_finite, known.size
+        return self.give((known.rms, known.largest, known.mean * known.size, zeros, known.not_finite, known.size))
+
+    def give(self, numbers):
+        """A row for numbers that are a row of another table."""
+        number = self.add_all([None])
+        self._given.append((number, numbers))
         return number
 
     def __getitem__(self, number):
-        """`Statistics` of a row, None for row -1."""
+        """`Statistics` of a row; None for row -1, and for an array that holds no floating-point numbers."""
         if number < 0:
             return None
+        self.settle()
         rms, largest, total, zeros, not_finite, size = self.rows[number].tolist()
-        if size == 0:
-            return Statistics(0.0, 0.0, 0.0, 0, 0)
+        if size <= 0:
+            return None if size < 0 else Statistics(0.0, 0.0, 0.0, 0, 0)
         value = total if size == 1 else None
         return Statistics(rms, largest, zeros / size, int(not_finite), int(size), value, total / size)
 
 
 def _loops():
-    """The kernel for each dtype."""
+    """The kernel for each dtype, and the one for many small arrays, None where there is none."""
     try:
         from tinygrad_course.kernels import statistics as kernels
 
         single = (kernels.measure_32, kernels.measure_32_parallel, kernels.SERIAL_BELOW)
-        return {"f": single, "d": (kernels.measure_64, kernels.measure_64, math.inf)}
+        many = kernels.measure_many if kernels.can_measure_many() else None
+        return {"f": single, "d": (kernels.measure_64, kernels.measure_64, math.inf)}, many
     except ImportError:
-        return {}
+        return {}, None
 
 
 def _by_numpy(flat, table, number):
@@ -136,95 +189,3 @@ def measure(array):
     """`Statistics` of one array; None if it holds no floating-point numbers (labels, indices, masks)."""
     table = Table()
     return table[table.add(np.asarray(array))]
-
-
-# ------------------------------------------------------------------------------------ on demand
-
-
-class Details(NamedTuple):
-    """What a second look at an operation finds, in `record(details=True)`.
-
-    source: the line of the caller's program that ran it, as ("net.py", 12, "h = self.conv(x)"), None if there is
-    none; output, gradient: `Histogram`s or None; dead: share of units (features, channels) of a relu that are 0 for the
-    whole batch; saturated: share of the outputs of a tanh or sigmoid at which its derivative is below 6 % of its
-    largest; None for other operations.
-    """
-
-    output: tuple | None = None
-    gradient: tuple | None = None
-    dead: float | None = None
-    saturated: float | None = None
-    source: tuple | None = None
-
-
-def look_closer(name, data):
-    """`Details` of an output, made by the operation of this name."""
-    line = _line_outside()
-    if data.dtype.kind != "f":
-        return Details(source=line)
-    dead = dead_share(data) if name == "relu" else None
-    saturated = saturated_share(data, name) if name in ("tanh", "sigmoid") else None
-    return Details(histogram(data), None, dead, saturated, line)
-
-
-_LIBRARY = os.path.dirname(os.path.abspath(tinygrad_course.__file__)) + os.sep
-_MODELS = os.path.join(_LIBRARY, "models", "")  # whole networks, written as a learner writes hers
-_VIZ = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-def _line_outside():
-    """(file, line, text) of the innermost line that runs and belongs to a net, not to the library's machinery."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        path = frame.f_code.co_filename
-        if path.startswith(_MODELS) or not path.startswith((_LIBRARY, _VIZ)):
-            text = linecache.getline(path, frame.f_lineno, frame.f_globals).strip()
-            return os.path.basename(path), frame.f_lineno, text
-        frame = frame.f_back
-    return None
-
-
-class Histogram(NamedTuple):
-    """How often each size occurs: counts of |x| in [2^k, 2^(k+1)) for k = lowest, lowest + 1, …, by sign.
-
-    Numbers outside are counted at the ends; `zeros` apart. Large arrays are sampled evenly.
-    """
-
-    lowest: int
-    negative: tuple
-    positive: tuple
-    zeros: int
-
-
-def histogram(array):
-    """`Histogram` of an array in octaves, cut to those that occur; None if it has no finite numbers."""
-    if array.dtype.kind != "f":
-        return None
-    flat = array.ravel("K")
-    flat = flat[:: max(1, flat.size // _MOST_SAMPLES)]
-    flat = flat[np.isfinite(flat)]
-    if not flat.size:
-        return None
-    exponents = np.clip(np.frexp(flat)[1] - 1 - _LOWEST, 0, _OCTAVES - 1)
-    positive = np.bincount(exponents[flat > 0], minlength=_OCTAVES)
-    negative = np.bincount(exponents[flat < 0], minlength=_OCTAVES)
-    found = np.flatnonzero(positive + negative)
-    first, last = (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
-    counts = tuple(negative[first:last].tolist()), tuple(positive[first:last].tolist())
-    return Histogram(_LOWEST + first, *counts, int(np.count_nonzero(flat == 0)))
-
-
-def dead_share(array):
-    """Share of units that are 0 for the whole batch: features of (N, F, …), or channels of (N, C, H, W)."""
-    if array.ndim < 2 or not array.size:
-        return None
-    alive = np.any(array != 0, axis=tuple(axis for axis in range(array.ndim) if axis != 1))
-    return 1.0 - float(np.count_nonzero(alive)) / alive.size
-
-
-def saturated_share(array, name):
-    """Share of a tanh's or sigmoid's outputs near their ends."""
-    if not array.size:
-        return None
-    sizes = np.abs(array if name == "tanh" else 2.0 * array - 1.0)
-    return float(np.count_nonzero(sizes > _SATURATED)) / array.size

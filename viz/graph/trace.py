@@ -6,11 +6,13 @@ reads `operations` or `leaves` gets objects, made then.
 
 import copy
 import weakref
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
-from .stats import Details, Table
+from .details import Details
+from .stats import Table
 
 
 class Source(NamedTuple):
@@ -79,42 +81,42 @@ class Trace:
     passed: order -> (row of the gradient that arrived, rows of what was sent), of the backward pass.
     leaves: the parameters that are known from the graph before, as `known_parameters` returns them.
 
-    A leaf's index is found by the id of its tensor; its weak reference tells whether it is still that one.
+    leaf_indices: id of a leaf's tensor -> (weak reference, index, whether it required a gradient). The reference tells
+        whether it is still that one.
     """
 
     def __init__(self, leaves=None):
         self.table = Table()
         self.records, self.passed = {}, {}
-        self.leaf_records, self._leaf_indices = leaves or ([], {})
-        self.leaf_uses, self.leaf_gradients = [0] * len(self.leaf_records), [-1] * len(self.leaf_records)
+        self.leaf_records, self.leaf_indices = leaves or ([], {})
+        self.leaf_gradients = [-1] * len(self.leaf_records)
         self.hooked = set()  # orders of the operations at whose output a hook may have changed the gradient
         self.rates = {}  # index of a leaf -> learning rate
         self.roots = []  # orders of the operations from which backward started
-        self.seeds = {}  # order of a root -> Statistics of the gradient it was given
+        self.seeds = {}  # order of a root -> row of the gradient it was given
         self.saved_bytes, self.details = {}, {}  # by order
         self._made = {}  # id(tensor without gradient) -> (weak reference, order)
         self._settled = None
 
     def leaf_index(self, tensor):
         """Index of this leaf, None if it has not been seen since it was last frozen or thawed."""
-        index = self._leaf_indices.get(id(tensor))
-        if index is not None:
-            reference, _, _, _, _, requires_grad, _ = self.leaf_records[index]
-            if reference() is tensor and requires_grad == tensor._requires_grad:
-                return index
+        known = self.leaf_indices.get(id(tensor))
+        if known is not None and known[0]() is tensor and known[2] == tensor._requires_grad:
+            return known[1]
         return None
 
     def add_leaf(self, record, tensor):
-        self._leaf_indices[id(tensor)] = index = len(self.leaf_records)
+        index = len(self.leaf_records)
+        self.leaf_indices[id(tensor)] = record.reference, index, record.requires_grad
         self.leaf_records.append(record)
-        self.leaf_uses.append(0)
         self.leaf_gradients.append(-1)
         return index
 
     def known_parameters(self):
-        """The parameters among the leaves: (records, {id of the tensor: index}), the same in every step of a run."""
+        """The parameters among the leaves, (records, indices), the same in every step of a run."""
         records = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
-        return records, {id(record.reference()): index for index, record in enumerate(records)}
+        places = {id(one.reference()): (one.reference, i, one.requires_grad) for i, one in enumerate(records)}
+        return records, places
 
     def measure_parameters(self):
         """Measure the parameters while their model is sure to be alive."""
@@ -158,11 +160,12 @@ class Trace:
 
     def without_tensors(self):
         """A copy that refers to nothing alive, to be kept in a file."""
+        self.table.settle()
         settled = self._as_objects()  # parameters are measured while they live
         other = copy.copy(self)
         other.records = {order: (*record[:8], None) for order, record in self.records.items()}
         other.leaf_records = [record._replace(reference=None) for record in self.leaf_records]
-        other._leaf_indices, other._made = {}, {}
+        other.leaf_indices, other._made = {}, {}
         other._settled = (None, *settled)
         return other
 
@@ -181,13 +184,13 @@ class Trace:
     def _as_objects(self):
         if self._settled is None or self._settled[0] not in (None, self._stamp()):
             operations = {order: self._operation(record) for order, record in self.records.items()}
-            leaves = [self._leaf(index, record) for index, record in enumerate(self.leaf_records)]
+            uses = Counter(source for record in self.records.values() for source in record[5] if source is not None)
+            leaves = [self._leaf(index, record, uses[-1 - index]) for index, record in enumerate(self.leaf_records)]
             self._settled = self._stamp(), operations, leaves
         return self._settled[1:]
 
     def _stamp(self):
-        uses = sum(self.leaf_uses)
-        return len(self.records), self.table.used, len(self.roots), uses, len(self.saved_bytes), len(self.rates)
+        return len(self.records), self.table.used, len(self.roots), len(self.saved_bytes), len(self.rates)
 
     def _operation(self, record):
         order, name, scope, shape, dtype, sources, on_tape, row, _ = record
@@ -203,14 +206,14 @@ class Trace:
         operation.details = self.details.get(order, operation.details)
         return operation
 
-    def _leaf(self, index, record):
+    def _leaf(self, index, record, uses):
         activation = self.table[record.row]
         if activation is None and record.is_parameter:  # measured now, as long as it lives
             tensor = record.reference()
             if tensor is not None:
                 activation = self.table[self.table.add(tensor._data)]
         gradient, rate = self.table[self.leaf_gradients[index]], self.rates.get(index)
-        return Leaf(record, activation, gradient, self.leaf_uses[index], rate)
+        return Leaf(record, activation, gradient, uses, rate)
 
 
 def bytes_saved(node, inputs, kept):

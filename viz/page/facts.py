@@ -3,8 +3,8 @@
 import math
 
 from ..graph import labels, theme
+from ..graph.details import Details
 from ..graph.rules import factor_value, rule_of, with_numbers
-from ..graph.stats import Details
 from .scene import rounded
 
 _MOST_ROWS = 24  # parameters and hidden operations that a card lists

@@ -1,0 +1,191 @@
+"""Steps that are alike: what a small graph does is gathered, and looked at as a whole when backward is through.
+
+The steps of a training run mostly do the same operations with other numbers. Then the records of an earlier step,
+the `Pattern`, serve for the later one, the `Repeat`, too: only orders, rows of the table and the data are others. To
+find that out takes a few comparisons of whole lists, which Python does much faster than a loop over operations.
+"""
+
+import weakref
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from .steps import Step, Structure
+from .trace import Trace
+
+
+class Pattern:
+    """A step whose records serve for those that are like it. `of` makes one, or says None.
+
+    signature: as `Gathered.signature` gives it. trace: the records of the step. structure: a `steps.Structure`.
+    """
+
+    def __init__(self, signature, trace, structure):
+        self.signature, self.trace, self.structure = signature, trace, structure
+        _, _, _, self.visited, self.roots, _ = signature
+
+    @classmethod
+    def of(cls, gathered, trace, structure):
+        """The pattern of a step that was gathered and then recorded in `trace`; None if it holds more than the step."""
+        if gathered.known is None or list(trace.records) != [node.order for node, *_ in gathered.ran]:
+            return None
+        pattern = cls(gathered.known, trace, structure)
+        sources = list(chain.from_iterable(record[5] for record in trace.records.values()))
+        places = gathered.known[2]
+        pattern.slots, pattern.indices = [], []  # where an operand is a leaf on the tape, and which
+        for slot, (edge, place) in enumerate(zip(gathered.edges, places, strict=True)):
+            if edge is not None and place is None:
+                if edge.order:
+                    return None  # an operation of an older graph
+                pattern.slots.append(slot)
+                pattern.indices.append(-1 - sources[slot])
+        pattern.others = [trace.leaf_index(tensor) for tensor, _, _ in gathered.leaves.values()]
+        pattern.totals = [trace.leaf_index(leaf) for leaf in gathered.totals]
+        if None in pattern.others or None in pattern.totals:
+            return None
+        records = trace.leaf_records
+        pattern.references = [records[index].reference for index in pattern.indices]
+        if not set(pattern.totals) <= set(pattern.indices):
+            return None
+        pattern.order_of_totals = [pattern.indices.index(index) for index in pattern.totals]
+        pattern._lay_out(gathered)
+        # Variables of the caller's have numbers of their own in every step.
+        pattern.variables = {i for i in pattern.indices if not records[i].is_parameter}
+        return pattern
+
+    def _lay_out(self, gathered):
+        """Which number in the list of all arrays that a step shows is what: see `Repeat`.
+
+        What arrives where one contribution goes is this contribution.
+        """
+        self.forward = self.visited[::-1]
+        self.sent, self.met, self.several, came = [], [], [], {}
+        number = 0
+        for node, _, contributions in gathered.went:
+            self.sent.append(list(range(number, number + len(contributions))))
+            for edge, contribution in zip(node.edges, contributions):
+                if contribution is not None:
+                    came.setdefault(edge, []).append(number)
+                number += 1
+        self.count_sent = number
+        self.seeds = list(range(number, number + len(self.roots)))
+        number += len(self.roots)
+        for output, seed in zip(gathered.began[0], self.seeds):
+            came.setdefault(output.node, []).append(seed)
+        self.arrived, self.rows_of_totals = [], []
+        for k, (node, *_) in enumerate(gathered.went):
+            if len(came[node]) > 1:
+                self.met.append(k)
+            self.arrived.append(came[node][0] if len(came[node]) == 1 else number + len(self.met) - 1)
+        number += len(self.met)
+        for k, leaf in enumerate(gathered.totals):
+            if len(came[leaf]) > 1:
+                self.several.append(k)
+            self.rows_of_totals.append(came[leaf][0] if len(came[leaf]) == 1 else number + len(self.several) - 1)
+
+    def repeat(self, gathered, names):
+        """The `Repeat` that was gathered, whose signature is the same; None if its leaves are others."""
+        edges = gathered.edges
+        leaves = [id(edges[slot]) for slot in self.slots]
+        if leaves != [id(reference()) for reference in self.references]:
+            return None
+        if len(gathered.leaves) != len(self.others):  # a look has shown variables
+            return None
+        if list(map(id, gathered.totals)) != [leaves[k] for k in self.order_of_totals]:
+            return None
+        gathered.measure_sent()
+        new = {}  # index of a leaf -> what is known of it in this step
+        table, records = gathered.table, self.trace.leaf_records
+        for index, (tensor, row, _) in zip(self.others, gathered.leaves.values(), strict=True):
+            record = records[index]
+            if record.is_parameter:
+                if record.reference() is not tensor:
+                    return None
+            elif row < 0 or record.requires_grad != tensor._requires_grad:
+                return None
+            elif index not in self.variables:
+                data = tensor._data
+                new[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
+        for index in self.variables:
+            record, tensor = records[index], records[index].reference()
+            known, data = gathered.leaves.get(id(tensor)), tensor._data
+            row = table.add(data) if known is None else known[1]
+            new[index] = record.reference, record.name, data.shape, data.dtype, row
+        return Repeat(self, gathered, new)
+
+
+class Repeat:
+    """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it."""
+
+    def __init__(self, pattern, gathered, leaves):
+        self.pattern, self.leaves, self.table = pattern, leaves, gathered.table
+        self.rows, self.first = gathered.rows, gathered.first  # of the outputs; of the first contribution
+        self.orders = [node.order for node, *_ in gathered.ran]
+        self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in gathered.made.values()]
+        totals = list(gathered.totals.values())
+        self.then = self.table.add_all([  # the rows that follow, after those of leaves
+            *gathered.began[1], *[gathered.went[k][1] for k in pattern.met], *[totals[k] for k in pattern.several]
+        ])  # fmt: skip
+        self.table.settle()
+
+    def row(self, number):
+        """The row of a number that `Pattern` gives what backward showed."""
+        return number + (self.first if number < self.pattern.count_sent else self.then - self.pattern.count_sent)
+
+    def step(self, loss):
+        """Its `LaterStep`."""
+        pattern, rms = self.pattern, self.table.rows[: self.table.used, 0].copy()
+        return LaterStep(
+            loss, pattern.structure, rms, pattern.arrived, pattern.forward,
+            self.rows, self.first, self.then, pattern.count_sent,
+        )  # fmt: skip
+
+    def trace(self):
+        """Its `Trace`, as if it had been recorded operation by operation."""
+        pattern, like, orders = self.pattern, self.pattern.trace, self.orders
+        records = list(like.leaf_records)
+        for index, (reference, name, shape, dtype, row) in self.leaves.items():
+            records[index] = records[index]._replace(
+                reference=reference, name=name, shape=shape, dtype=dtype, row=row
+            )
+        trace = Trace((records, {id(r.reference()): (r.reference, i, r.requires_grad) for i, r in enumerate(records)}))
+        trace.table = self.table
+        order_of = dict(zip(like.records, orders, strict=True))
+        for order, row, record in zip(orders, self.rows, like.records.values(), strict=True):
+            _, name, scope, shape, dtype, sources, on_tape, _, _ = record
+            sources = [source if source is None or source < 0 else order_of[source] for source in sources]
+            trace.records[order] = order, name, scope, shape, dtype, sources, on_tape, row, _gone
+        for place, arrived, sent in zip(pattern.visited, pattern.arrived, pattern.sent, strict=True):
+            trace.passed[orders[place]] = self.row(arrived), list(map(self.row, sent))
+        for index, row in zip(pattern.totals, pattern.rows_of_totals, strict=True):
+            trace.leaf_gradients[index] = self.row(row)
+        trace.roots = [orders[place] for place in pattern.roots]
+        trace.seeds = dict(zip(trace.roots, map(self.row, pattern.seeds), strict=True))
+        for reference, place in self.made:
+            if reference() is not None:
+                trace.remember_output(reference(), orders[place])
+        return trace
+
+
+class LaterStep(NamedTuple):
+    """All that is needed to make a `Step`, which takes its time."""
+
+    loss: float | None
+    structure: Structure
+    rms: np.ndarray  # of all arrays
+    arrived: list  # the number of the gradient of each operation that backward reached, as `Pattern` counts,
+    forward: list  # and the operations themselves, in forward order
+    rows: list  # of the outputs
+    first: int
+    then: int
+    count_sent: int
+
+    def now(self):
+        gradients = [n + (self.first if n < self.count_sent else self.then - self.count_sent) for n in self.arrived]
+        activations = [self.rows[place] for place in self.forward]
+        return Step(self.loss, self.structure, *self.rms[[gradients[::-1], activations]])
+
+
+def _gone():
+    """In place of a weak reference: backward is through, and nobody needs to know whether the node still lives."""
