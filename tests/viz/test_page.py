@@ -13,6 +13,7 @@ from viz_nets import chain as long_chain
 import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
+from viz.graph import claim
 from viz.page import chain, document, facts, scene, svg
 
 NASTY = ["a<b>&\"c'", "</script><script>alert(1)</script>", "line\nbreak\ttab", "emoji 🧠 ∂", "<!-- -->",
@@ -274,10 +275,10 @@ def test_which_spectra_are_not_shown():
 
 def test_the_claim_is_written_from_the_numbers():
     plain = viz.gradient_flow(recorded(flat(12)), scale=2)
-    name, value = facts.first_layer(plain)
+    name, value = claim.first_layer(plain)
     assert name == "0"
-    text = facts.claim(plain)
-    assert facts.times(abs(value)) in text and (f"gradient {'falls' if value < 0 else 'grows'}") in text
+    text = claim.claim(plain)
+    assert claim.times(abs(value)) in text and (f"gradient {'falls' if value < 0 else 'grows'}") in text
 
 
 _RATIOS = [(0.3, "2.0-fold"), (2.76, "575-fold"), (7.0, "10^7.0-fold"), (400.0, "10^4")]
@@ -285,7 +286,7 @@ _RATIOS = [(0.3, "2.0-fold"), (2.76, "575-fold"), (7.0, "10^7.0-fold"), (400.0, 
 
 @pytest.mark.parametrize("decades, words", _RATIOS)
 def test_a_ratio_in_words(decades, words):
-    assert facts.times(decades).startswith(words)
+    assert claim.times(decades).startswith(words)
 
 
 def test_structure_only():
