@@ -34,7 +34,10 @@ class Legend:
 
 
 class Pen:
-    """Draws in points on axes; `size` scales what matplotlib measures on paper: fonts and line widths."""
+    """Draws in points on axes; `size` scales what matplotlib measures on paper: fonts and line widths.
+
+    The axes' limits are set: `add_artist` does not look for them as `add_patch` does, a quarter of the whole time.
+    """
 
     def __init__(self, axes, size):
         self.axes, self.size = axes, size
@@ -46,7 +49,7 @@ class Pen:
         from matplotlib.patches import Rectangle
 
         options["linewidth"] = options.get("linewidth", 0.0) * self.size
-        self.axes.add_patch(Rectangle((x, y), width, height, **options))
+        self.axes.add_artist(Rectangle((x, y), width, height, **options))
 
     def graph(self, flow, boxes, placed, left, top):
         """Everything but the legend, with the upper left corner of the layout at (left, top)."""
@@ -75,7 +78,7 @@ class Pen:
         left, top, right, bottom = fold.box
         style = {"linestyle": "--", "edgecolor": theme.BORDER, "facecolor": "none", "linewidth": 1.0 * self.size}
         corners = "round,pad=0,rounding_size=8"
-        self.axes.add_patch(FancyBboxPatch((left, top), right - left, bottom - top, boxstyle=corners, **style))
+        self.axes.add_artist(FancyBboxPatch((left, top), right - left, bottom - top, boxstyle=corners, **style))
         _, above, right, below = fold.caption_box
         self.text(right, (above + below) / 2, fold.caption, CAPTION, color=theme.INK, ha="right")
 
@@ -89,7 +92,7 @@ class Pen:
             (x, y), box.width, box.height, boxstyle="round,pad=0,rounding_size=5", facecolor=fill, edgecolor=border,
             linewidth=width * self.size, linestyle="--" if dashed else "-", zorder=3, gid=node.id,
         )  # fmt: skip
-        self.axes.add_patch(patch)
+        self.axes.add_artist(patch)
         line = y + PADDING - 1.0 + TITLE_LINE / 2
         style = {"color": ink, "zorder": 4}
         self.text(x + PADDING, line, box.title, TITLE, fontweight="bold", **style)
@@ -115,11 +118,11 @@ class Pen:
         (ex, ey), (ux, uy) = points[-1], arrival(points)
         head = 5.0 + width
         line = {"facecolor": "none", "edgecolor": colour, "linewidth": width * self.size, "linestyle": style}
-        self.axes.add_patch(PathPatch(_path(shortened(points, head * 0.9)), **line, zorder=2, gid=name))
+        self.axes.add_artist(PathPatch(_path(shortened(points, head * 0.9)), **line, zorder=2, gid=name))
         half = 2.2 + width * 0.62
         base = (ex - ux * head, ey - uy * head)
         corners = [(ex, ey), (base[0] - uy * half, base[1] + ux * half), (base[0] + uy * half, base[1] - ux * half)]
-        self.axes.add_patch(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
+        self.axes.add_artist(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
 
     def _share(self, edge, share, place):
         ink = theme.HIGHWAY if edge.is_skip else theme.INK
@@ -161,7 +164,7 @@ class Pen:
 
         if key == "width":
             corners = [(x, y - 0.5), (x + 20.0, y - 3.0), (x + 20.0, y + 3.0), (x, y + 0.5)]
-            self.axes.add_patch(Polygon(corners, closed=True, facecolor=theme.TRUNK, linewidth=0))
+            self.axes.add_artist(Polygon(corners, closed=True, facecolor=theme.TRUNK, linewidth=0))
         elif key == "skip":
             self.rectangle(x, y - 1.5, 20.0, 3.0, facecolor=theme.HIGHWAY)
         elif key in ("dashed", "dotted"):
