@@ -263,7 +263,8 @@ def _grey(fill):
 
 
 def test_8_both_sides_share_scale_and_reference_and_swapping_mirrors():
-    pair = [nets.recorded(nets.net(4, residual)) for residual in (False, True)]
+    pair = [nets.recorded(nets.net(14, residual)) for residual in (False, True)]
+    assert len({viz.gradient_flow(one, level="op").scale for one in pair}) == 2
     sheet, mirrored = viz.compare(*pair, names=("p", "r")), viz.compare(*pair[::-1], names=("r", "p"))
     assert {flow.scale for one in (sheet, mirrored) for flow in one.flows} == {sheet.scale}
     assert sheet.scale == max(viz.gradient_flow(one, level="op").scale for one in pair)
