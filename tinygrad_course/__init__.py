@@ -13,6 +13,7 @@ _warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning, r"tinyg
 from . import data, linalg, nn, optim, random
 from .compiled import compile
 from .creation import *
+from .dtypes import bool_, float32, float64, int8, int16, int32, int64, uint8
 from .engine import Observer, enable_grad, is_grad_enabled, no_grad, observe, set_grad_enabled
 from .functional import *
 from .functional import __all__ as _functional
@@ -20,22 +21,7 @@ from .generator import manual_seed
 from .gradient import grad, gradcheck, gradgradcheck
 from .kernels import get_backend, get_num_threads, set_backend, set_num_threads
 from .summary import summary
-from .tensor import (
-    Tensor,
-    bool_,
-    float32,
-    float64,
-    from_numpy,
-    int8,
-    int16,
-    int32,
-    int64,
-    is_floating_point,
-    is_tensor,
-    numel,
-    tensor,
-    uint8,
-)  # fmt: skip
+from .tensor import Tensor, from_numpy, is_floating_point, is_tensor, numel, tensor
 
 # PyTorch's other names of the dtypes
 float, double, short, int, long, bool = float32, float64, int16, int32, int64, bool_

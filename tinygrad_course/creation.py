@@ -9,10 +9,12 @@ import numbers
 
 import numpy as np
 
+from . import dtypes
+from .dtypes import bool_, float32, int64
 from .engine import TensorBase
 from .generator import default_generator
 from .ops.shape import sizes_of
-from .tensor import Tensor, _as_tensor, bool_, float32, int64
+from .tensor import Tensor
 
 __all__ = [
     "arange", "as_tensor", "asarray", "bernoulli", "empty", "empty_like", "eye", "full", "full_like", "linspace",
@@ -144,7 +146,8 @@ def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor: a tensor itself and a NumPy array's memory are shared where the dtype allows it."""
     if isinstance(data, np.ndarray):
         data = Tensor(data)
-    return _as_tensor(data) if dtype is None else _as_tensor(data).to(dtype)
+    tensor = dtypes.as_tensor(data)
+    return tensor if dtype is None else tensor.to(dtype)
 
 
 asarray = as_tensor

@@ -209,7 +209,9 @@ class Function:
             self.hooks = self.retained = None
             if self.saved:
                 # Which of its inputs, or its output, a saved array is: as long as it is saved, no other has its id.
-                self.origins = (*map(id, arrays), id(array))
+                self.origins = (
+                    (id(arrays[0]), id(arrays[1]), id(array)) if len(arrays) == 2 else (*map(id, arrays), id(array))
+                )
         else:
             output.node = None
             self.saved = ()

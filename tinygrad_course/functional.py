@@ -8,9 +8,9 @@ import numbers
 
 import numpy as np
 
+from .dtypes import as_tensor
 from .engine import TensorBase
 from .ops import FAMILIES
-from .tensor import _as_tensor
 
 _SHOWN = ("activation", "arithmetic", "linear", "reduce", "shape", "index", "scatter", "mask", "join",
           "arrange", "diagonal", "sort", "einsum", "select", "division", "rounding", "elementwise", "compare",
@@ -28,9 +28,9 @@ def _lifted(operation):
     def function(*arguments, **keywords):
         if "input" in keywords and not arguments:
             arguments = (keywords.pop("input"),)
-        operands = [_as_tensor(a) if isinstance(a, np.ndarray) else a for a in arguments[:2]]
+        operands = [as_tensor(a) if isinstance(a, np.ndarray) else a for a in arguments[:2]]
         if operands and isinstance(operands[0], numbers.Number) and not isinstance(operands[-1], TensorBase):
-            operands[0] = _as_tensor(operands[0])
+            operands[0] = as_tensor(operands[0])
         result = operation(*operands, *arguments[2:], **keywords)
         if result is NotImplemented:
             raise TypeError(f"{operation.__name__}: expected tensors, arrays or numbers, got {operands}")

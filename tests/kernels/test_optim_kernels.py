@@ -83,8 +83,9 @@ def test_sgd(shape, dtype):
         for number, grad in enumerate(_gradients(shape, dtype)):
             kept = grad.copy()
             optim.sgd_step(
-                param, grad, velocity, 0.1, momentum, dampening, weight_decay, nesterov, maximize, number == 0
-            )
+                [param], [grad], None if velocity is None else [velocity],
+                0.1, momentum, dampening, weight_decay, nesterov, maximize, number == 0,
+            )  # fmt: skip
             oracle.step(grad)
             assert grad.tobytes() == kept.tobytes()
         _close(param, oracle.param, dtype)
@@ -100,8 +101,9 @@ def test_adam(shape, dtype):
         oracle = _Adam(param, 0.01, 0.9, 0.999, 1e-8, weight_decay, decoupled, amsgrad, maximize)
         for number, grad in enumerate(_gradients(shape, dtype)):
             optim.adam_step(
-                param, grad, m, v, peak, number + 1, 0.01, 0.9, 0.999, 1e-8, weight_decay, decoupled, maximize
-            )
+                [param], [grad], [m], [v], None if peak is None else [peak], number + 1,
+                0.01, 0.9, 0.999, 1e-8, weight_decay, decoupled, maximize,
+            )  # fmt: skip
             oracle.step(grad)
         _close(param, oracle.param, dtype)
 
@@ -109,19 +111,19 @@ def test_adam(shape, dtype):
 def test_integers_as_numbers():
     """lr=1 and momentum=0 are what people type."""
     param, grad = np.ones(3), np.full(3, 0.5)
-    optim.sgd_step(param, grad, None, 1, 0, 0, 0, False, False, True)
+    optim.sgd_step([param], [grad], None, 1, 0, 0, 0, False, False, True)
     np.testing.assert_array_equal(param, 0.5)
-    optim.adam_step(param, grad, np.zeros(3), np.zeros(3), None, 1, 1, 0, 0.5, 0, 0, False, False)
+    optim.adam_step([param], [grad], [np.zeros(3)], [np.zeros(3)], None, 1, 1, 0, 0.5, 0, 0, False, False)
     np.testing.assert_allclose(param, -0.5, rtol=1e-15)
 
 
 def test_nan_and_inf_travel():
     param, grad = np.array([1.0, 1.0, 1.0, np.inf]), np.array([np.nan, np.inf, 0.0, 1.0])
     moved = param.copy()
-    optim.sgd_step(moved, grad, None, 0.1, 0.0, 0.0, 0.0, False, False, True)
+    optim.sgd_step([moved], [grad], None, 0.1, 0.0, 0.0, 0.0, False, False, True)
     np.testing.assert_array_equal(moved, [np.nan, -np.inf, 1.0, np.inf])
     peak = np.zeros(4)
-    optim.adam_step(param, grad, np.zeros(4), np.zeros(4), peak, 1, 0.1, 0.9, 0.999, 1e-8, 0.0, False, False)
+    optim.adam_step([param], [grad], [np.zeros(4)], [np.zeros(4)], [peak], 1, 0.1, 0.9, 0.999, 1e-8, 0.0, False, False)
     assert np.isnan(param[:2]).all() and param[2] == 1 and np.isnan(peak[0])
 
 
@@ -130,7 +132,47 @@ def test_the_same_each_time():
     for _ in range(2):
         for shape in (500,), (200_000,):
             param, grad = _param(shape, "float32"), _gradients(shape, "float32")[0]
-            state = [np.zeros_like(param) for _ in range(2)]
-            optim.adam_step(param, grad, *state, None, 1, 0.01, 0.9, 0.999, 1e-8, 0, False, False)
+            state = [[np.zeros_like(param)] for _ in range(2)]
+            optim.adam_step([param], [grad], *state, None, 1, 0.01, 0.9, 0.999, 1e-8, 0, False, False)
             results.add(param.tobytes())
     assert len(results) == 2
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("large", [50, 300_000])
+def test_many_at_once_are_as_each_alone(dtype, large):
+    """Parameters of all sizes, cut among the threads anywhere: the same bits as a call for each."""
+    shapes = [(3,), (0, 4), (large,), (1,), (7, 5, 3), (large // 3, 2)]
+    rng = np.random.default_rng(0)
+
+    def arrays():
+        return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+    def copies(rows):
+        return [[array.copy() for array in row] for row in rows]
+
+    rows = [arrays(), arrays(), arrays(), [np.abs(array) for array in arrays()]]
+    together, alone = copies(rows), copies(rows)
+    adam, sgd = (3, 0.01, 0.9, 0.999, 1e-8, 0.1, False, False), (0.1, 0.9, 0.2, 0.1, True, False, False)
+    optim.adam_step(*together, None, *adam)
+    optim.sgd_step(*together[:3], *sgd)
+    for column in zip(*alone, strict=True):
+        optim.adam_step(*[[array] for array in column], None, *adam)
+        optim.sgd_step(*[[array] for array in column[:3]], *sgd)
+    for one, other, before in zip(together, alone, rows, strict=True):
+        for a, b, old in zip(one, other, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert one is together[1] or not a.size or (a != old).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros(5), np.zeros(4, "float32"), np.zeros((4, 2))[:, 0], np.zeros(3)],
+    ids=["too long", "another dtype", "with gaps", "too short"],
+)
+def test_arrays_that_do_not_fit(wrong):
+    """They are refused before anything is written."""
+    params, grads = [np.ones(2), np.ones(4)], [np.ones(2), np.ones(4)]
+    with pytest.raises(ValueError, match="a contiguous array of 4 numbers of float64"):
+        optim.sgd_step(params, grads, [np.zeros(2), wrong], 0.1, 0.9, 0.0, 0.0, False, False, False)
+    np.testing.assert_array_equal(np.concatenate(params), 1)

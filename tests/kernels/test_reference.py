@@ -61,8 +61,9 @@ def _band(a, before, after):
 def _adam(a, **changed):
     shape = (a.batch, 70)
     options = dict(step=3, lr=0.01, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1, decoupled=False, maximize=False)
-    peak = a.positive(*shape) if changed.pop("amsgrad", False) else None
-    return a.plain(*shape), a(*shape), a.plain(*shape), a.positive(*shape), peak, *(options | changed).values()
+    peak = [a.positive(*shape)] if changed.pop("amsgrad", False) else None
+    lists = [a.plain(*shape)], [a(*shape)], [a.plain(*shape)], [a.positive(*shape)]
+    return *lists, peak, *(options | changed).values()
 
 
 GEOMETRIES = [  # stride, padding, dilation, groups; the output's size of a 9 x 11 image under a 3 x 2 kernel
@@ -197,7 +198,7 @@ TABLE = {
     },
     "optim": {
         "sgd_step": [
-            lambda a, options=options: (a(a.batch, 70), a(a.batch, 70), a.plain(a.batch, 70), 0.1, *options)
+            lambda a, options=options: ([a(a.batch, 70)], [a(a.batch, 70)], [a.plain(a.batch, 70)], 0.1, *options)
             for options in [
                 (0.0, 0.0, 0.1, False, False, False),
                 (0.9, 0.1, 0.0, True, False, False),
@@ -260,6 +261,8 @@ def test_both_backends_have_the_same_functions(family):
 def _run(family, name, backend, arguments, dtype=None):
     """The arrays that come out, returned or changed in place, of a run on copies of the arguments."""
     def copied(argument):
+        if isinstance(argument, list):
+            return [copied(part) for part in argument]
         if not isinstance(argument, np.ndarray):
             return argument
         return argument.astype(dtype) if argument.dtype.kind == "f" and dtype else argument.copy()
@@ -267,7 +270,8 @@ def _run(family, name, backend, arguments, dtype=None):
     arguments = [copied(argument) for argument in arguments]
     with np.errstate(all="ignore"):
         result = getattr(kernels.module(family, backend), name)(*arguments)
-    changed = [argument for argument in arguments if isinstance(argument, np.ndarray)]
+    parts = [part for argument in arguments for part in (argument if isinstance(argument, list) else [argument])]
+    changed = [part for part in parts if isinstance(part, np.ndarray)]
     return (*(result if isinstance(result, tuple) else (() if result is None else (result,))), *changed)
 
 

@@ -48,7 +48,7 @@ cheap = elementwise(serial_below=SERIAL_BELOW)  # a loop that does no more than 
 
 def relu(x):
     """y = max(x, 0)."""
-    return np.maximum(x, 0, out=empty_like(x)) if x.size < SERIAL_BELOW else _relu(x)
+    return np.maximum(x, 0, out=empty_like(x)) if x.size < FEW else _relu(x)
 
 
 @cheap

@@ -12,7 +12,9 @@ Used and free blocks together stay within what the arrays from here took at thei
 block would pass that mark, free ones of other sizes go first. So the process's peak of memory hardly grows.
 """
 
+import ctypes
 import math
+import sys
 import threading
 
 import numpy as np
@@ -27,13 +29,17 @@ _free = {}  # size: [(memory, address)], the size that was longest not asked for
 _bytes = {"used": 0, "free": 0, "most": 0}
 
 
-class _Lease:
-    """Owns a block while arrays use it. It is no array: one whose `base` is a lease is no view of another array."""
+class _Lease(ctypes.c_char * sys.maxsize):
+    """Owns a block while arrays use it. It is no array: one whose `base` is a lease is no view of another array.
 
-    __slots__ = ("__array_interface__", "block", "size")
+    It is made for a block's address, and has no length of its own: NumPy takes memory most quickly from ctypes.
+    """
+
+    __slots__ = ("block", "size")
 
     def __del__(self):
-        _give_back(self.size, self.block)
+        if _lock is not None:  # as it is when Python ends, and takes this module apart
+            _give_back(self.size, self.block)
 
 
 def empty(shape, dtype):
@@ -42,12 +48,10 @@ def empty(shape, dtype):
     size = math.prod(shape) * dtype.itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
-    lease = _Lease()
-    lease.size, lease.block = size, _take(size)
-    lease.__array_interface__ = {
-        "shape": tuple(shape), "typestr": dtype.str, "data": (lease.block[1], False), "version": 3
-    }  # fmt: skip
-    return np.asarray(lease)
+    block = _take(size)
+    lease = _Lease.from_address(block[1])
+    lease.block, lease.size = block, size
+    return np.ndarray(shape, dtype, lease)
 
 
 def empty_like(x):

@@ -21,8 +21,10 @@ Everywhere stride and dilation are pairs (height, width), padding ((top, bottom)
 C-contiguous and of one dtype; nothing is checked.
 """
 
+import functools
 import math
 import threading
+import typing
 
 import numpy as np
 
@@ -35,6 +37,7 @@ from tinygrad_course.kernels.reference import conv as by_taps
 from tinygrad_course.kernels.vector import VECTOR_BYTES
 
 SERIAL_BELOW = 4096  # numbers
+WEIGHTS_OF_ONE_THREAD = 1 << 16  # to call another for fewer takes longer than it helps
 
 
 @shared
@@ -54,7 +57,6 @@ _thread = threading.local()
 
 def _scratch(name, rows, columns, dtype):
     """A buffer that this Python thread keeps for the next call: fresh memory costs more than filling it."""
-    columns = ceil_div(columns, 16) * 16  # each row begins a cache line
     buffer = getattr(_thread, name + dtype.char, None)
     if buffer is None or buffer.size < rows * columns:
         buffer = np.zeros(rows * columns + 64, dtype)
@@ -63,104 +65,141 @@ def _scratch(name, rows, columns, dtype):
     return buffer[: rows * columns].reshape(rows, columns)
 
 
-def _correlate(image, w, bias, plan, y, every=None):
-    """y = bias + `image` correlated with w: with lanes of channels, or, given `every`, of pixels."""
+class Way(typing.NamedTuple):
+    """How a layer is computed. It is decided once for each shape of layer: a call that asks little costs little."""
+
+    plan: tuple  # Packing, Job and Tables as plain tuples, which Numba takes in faster; None for products of matrices
+    every: tuple | None = None  # lanes are pixels, of whose results these are wanted; None: lanes are channels
+    blocks: int = 0  # of channels
+    panel: int = 0  # numbers of the packed weights, or, for their gradient, of a thread's share
+    room: int = 0  # numbers of a thread's scratch
+    size: tuple = ()  # height and width of y
+
+
+def _whole_lines(numbers):
+    return ceil_div(numbers, 16) * 16  # each row of a scratch buffer begins a line of the cache
+
+
+def _way(plan, every=None, size=()):
+    """The Way to correlate by this plan."""
+    packing, job, tables = plan
+    blocks = job.groups * job.blocks
+    if every is None:  # a thread packs some units, and needs two panels of their pixels
+        packed = 0 if packing.direct else job.together * packing.numbers + 16  # read in vain behind the last row
+        room = packed + 2 * tables.places.size * job.width
+    else:  # one packed group, and a tile's rows of pixels
+        slack = conv_pixels.SLACK
+        room = packing.channels * packing.plane + job.width * (job.band * packing.row_stride + slack) + 2 * slack
+    panel = blocks * ((job.taps + 1) * job.width + 1)
+    return Way(tuple(map(tuple, plan)), every, blocks, _whole_lines(panel), _whole_lines(room), size)
+
+
+@functools.lru_cache(maxsize=256)
+def _forward_way(x_shape, w_shape, stride, padding, dilation, groups, itemsize):
+    size = conv_plan.output_size(x_shape[1:], w_shape[2:], stride, padding, dilation)
+    if conv_pointwise.fits(w_shape, stride, padding, groups):
+        return Way(None, size=size)
+    channels = w_shape[0] // groups
+    pixels = w_shape[1] == 1 < groups or pixels_pay(channels, x_shape[2] + sum(padding[1]), size[1], itemsize)
+    width = rows_of_channels(channels) if pixels else lanes_of_channels(channels, itemsize)
+    step = (1, 1) if pixels else stride
+    plan = conv_plan.forward_plan(x_shape, w_shape, step, padding, dilation, groups, width, itemsize)
+    return _way(plan, stride if pixels else None, size)
+
+
+@functools.lru_cache(maxsize=256)
+def _input_grad_way(x_shape, w_shape, dy_size, stride, padding, dilation, groups, itemsize):
+    if conv_pointwise.fits(w_shape, stride, padding, groups):
+        return Way(None)
+    channels, columns = w_shape[1], ceil_div(x_shape[2], stride[1])
+    reach = dilation[1] * (w_shape[3] - 1) // stride[1]
+    pixels = channels == 1 < groups or pixels_pay(channels, columns + reach, columns, itemsize)
+    width = rows_of_channels(channels) if pixels else lanes_of_channels(channels, itemsize)
+    plan = conv_plan.input_grad_plan(x_shape, w_shape, dy_size, stride, padding, dilation, groups, width, itemsize)
+    return _way(plan, (1, 1) if pixels else None)
+
+
+@functools.lru_cache(maxsize=256)
+def _weight_grad_way(x_shape, w_shape, stride, padding, dilation, groups, itemsize):
+    if conv_pointwise.fits(w_shape, stride, padding, groups):
+        return Way(None)
+    depthwise, width = w_shape[1] == 1 < groups, lanes_of_channels(w_shape[0] // groups, itemsize)
+    step = (1, 1) if depthwise else stride
+    plan = conv_plan.forward_plan(x_shape, w_shape, step, padding, dilation, groups, width, itemsize)
+    if not depthwise:
+        way = _way(plan)
+        taps = plan.tables.shifts.size  # with those that fill the last tile
+        return way._replace(panel=_whole_lines(way.blocks * taps * width))
+    room = 2 * plan.packing.plane + 3 * conv_depthwise.SLACK + conv_depthwise.TAPS * VECTOR_BYTES // itemsize
+    return _way(plan, stride)._replace(room=_whole_lines(room))
+
+
+def _correlate(image, w, bias, way, y):
+    """y = bias + `image` correlated with w. Returns whether w is finite: only then y is right."""
     if not y.size:
-        return
+        return True
     if bias is None:
         bias = np.zeros(y.shape[1], y.dtype)
-    packing, job, tables = (tuple(part) for part in plan)  # Numba takes plain tuples in faster
-    panel = _scratch("weights", 1, plan.job.groups * plan.job.blocks * (plan.job.taps + 1) * plan.job.width, y.dtype)[0]
-    pack = pack_weights.serial if w.size < SERIAL_BELOW else pack_weights
-    pack(w.reshape(-1), bias, job, tables, panel)
-    if every is None:
-        scratch = _scratch("packed", num_threads(), _room(plan), y.dtype)
-        conv_channels.correlate(image, panel, packing, job, tables, y, scratch)
+    panel = _scratch("weights", 1, way.panel, y.dtype)[0]
+    finite = panel[-way.blocks :]
+    pack = pack_weights.serial if w.size < WEIGHTS_OF_ONE_THREAD else pack_weights
+    pack(w.reshape(-1), bias, *way.plan[1:], panel, finite)
+    if np.add.reduce(finite):  # nan
+        return False
+    scratch = _scratch("packed", num_threads(), way.room, y.dtype)
+    if way.every is None:
+        conv_channels.correlate(image, panel, *way.plan, y, scratch)
     else:
-        scratch = _scratch("packed", num_threads(), _room_for_pixels(plan), y.dtype)
-        conv_pixels.correlate_pixels(image, panel, packing, job, tables, *every, y, scratch)
-
-
-def _room(plan):
-    """A thread's scratch: its packed units, and two panels of their pixels."""
-    packing, job, tables = plan
-    packed = 0 if packing.direct else job.together * packing.numbers + 16  # read in vain behind the last row
-    return packed + 2 * tables.places.size * job.width
-
-
-def _room_for_pixels(plan):
-    """A thread's scratch: one packed group, and a tile's rows of pixels."""
-    packing, job, _ = plan
-    slack = conv_pixels.SLACK
-    return packing.channels * packing.plane + job.width * (job.band * packing.row_stride + slack) + 2 * slack
+        conv_pixels.correlate_pixels(image, panel, *way.plan, *way.every, y, scratch)
+    return True
 
 
 def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None."""
-    if not _finite(w):
-        return _by_taps(by_taps.conv2d_forward, x, w, bias, stride, padding, dilation, groups)
-    channels, geometry = w.shape[0] // groups, (padding, dilation, groups)
-    wide = lanes_of_channels(channels, x.itemsize)
-    plan, size = conv_plan.forward_plan(x.shape[1:], w.shape, stride, *geometry, wide, x.itemsize)
-    y = empty((x.shape[0], w.shape[0], *size), x.dtype)
-    if conv_pointwise.fits(w.shape, stride, padding, groups):
+    way = _forward_way(x.shape[1:], w.shape, stride, padding, dilation, groups, x.itemsize)
+    y = empty((x.shape[0], w.shape[0], *way.size), x.dtype)
+    if way.plan:
+        finite = _correlate(x, w, bias, way, y)
+    elif finite := _finite(w):
         conv_pointwise.forward(x, w, bias, y)
-    elif w.shape[1] == 1 < groups or pixels_pay(channels, x.shape[3] + sum(padding[1]), size[1], x.itemsize):
-        rows = rows_of_channels(channels)
-        plan, _ = conv_plan.forward_plan(x.shape[1:], w.shape, (1, 1), *geometry, rows, x.itemsize)
-        _correlate(x, w, bias, plan, y, every=stride)
-    else:
-        _correlate(x, w, bias, plan, y)
-    return y
+    return y if finite else _by_taps(by_taps.conv2d_forward, x, w, bias, stride, padding, dilation, groups)
 
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups, bias=None):
     """dx (N, C, H, W): dy sent back through w; and, for a transposed convolution, bias (C,) added."""
-    if not _finite(w):
-        return _by_taps(by_taps.conv2d_input_grad, dy, w, x_shape, stride, padding, dilation, groups, bias)
+    way = _input_grad_way(x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups, dy.itemsize)
     dx = empty(x_shape, dy.dtype)
-    if conv_pointwise.fits(w.shape, stride, padding, groups):
+    if way.plan:
+        finite = _correlate(dy, w, bias, way, dx)
+    elif finite := _finite(w):
         conv_pointwise.input_grad(dy, w, bias, dx)
+    if finite:
         return dx
-    channels, columns = w.shape[1], ceil_div(x_shape[3], stride[1])
-    reach = dilation[1] * (w.shape[3] - 1) // stride[1]
-    pixels = channels == 1 < groups or pixels_pay(channels, columns + reach, columns, dy.itemsize)
-    width = rows_of_channels(channels) if pixels else lanes_of_channels(channels, dy.itemsize)
-    plan = conv_plan.input_grad_plan(
-        x_shape[1:], w.shape, dy.shape[2:], stride, padding, dilation, groups, width, dy.itemsize
-    )
-    _correlate(dy, w, bias, plan, dx, every=(1, 1) if pixels else None)
-    return dx
+    return _by_taps(by_taps.conv2d_input_grad, dy, w, x_shape, stride, padding, dilation, groups, bias)
 
 
 def conv2d_weight_grad(dy, x, w_shape, stride, padding, dilation, groups):
     """dw (O, C/groups, KH, KW): the correlation of x with dy."""
-    dw = np.zeros(w_shape, x.dtype)
-    if not dy.size or not dw.size:
-        return dw
-    if conv_pointwise.fits(w_shape, stride, padding, groups):
+    if not dy.size or not math.prod(w_shape):
+        return np.zeros(w_shape, x.dtype)
+    way = _weight_grad_way(x.shape[1:], w_shape, stride, padding, dilation, groups, x.itemsize)
+    dw = np.empty(w_shape, x.dtype)
+    if not way.plan:
         conv_pointwise.weight_grad(dy, x, dw)
         return dw
-    depthwise, flat = w_shape[1] == 1 < groups, dw.reshape(w_shape[0], -1)
-    plan, _ = conv_plan.forward_plan(
-        x.shape[1:], w_shape, (1, 1) if depthwise else stride, padding, dilation, groups,
-        lanes_of_channels(w_shape[0] // groups, x.itemsize), x.itemsize,
-    )  # fmt: skip
-    packing, job, tables = (tuple(part) for part in plan)
-    if depthwise:
-        room = 2 * plan.packing.plane + 3 * conv_depthwise.SLACK + conv_depthwise.TAPS * VECTOR_BYTES // x.itemsize
-        scratch = _scratch("packed", num_threads(), room, x.dtype)
-        conv_depthwise.depthwise_weight_gradient(dy, x, packing, job, tables, *stride, flat, scratch)
+    scratch = _scratch("packed", num_threads(), way.room, x.dtype)
+    if way.every:
+        flat = dw.reshape(w_shape[0], -1)
+        conv_depthwise.depthwise_weight_gradient(dy, x, *way.plan, *way.every, flat, scratch)
+        finite = _finite(dw)
     else:
-        taps = plan.tables.shifts.size  # with those that fill the last tile
-        shares = _scratch("shares", num_threads(), groups * plan.job.blocks * taps * plan.job.width, x.dtype)
-        scratch = _scratch("packed", num_threads(), _room(plan), x.dtype)
-        conv_channels.weight_gradient(dy, x, packing, job, tables, shares, scratch)
-        add_up = conv_channels.sum_shares.serial if dw.size < SERIAL_BELOW else conv_channels.sum_shares
-        add_up(job, taps, shares, dw.reshape(-1))
-    if not _finite(dw):
-        return _by_taps(by_taps.conv2d_weight_grad, dy, x, w_shape, stride, padding, dilation, groups)
-    return dw
+        shares = _scratch("shares", num_threads(), way.panel, x.dtype)
+        conv_channels.weight_gradient(dy, x, *way.plan, shares, scratch)
+        add_up = conv_channels.sum_shares
+        checks = np.empty(way.blocks, x.dtype)
+        (add_up.serial if dw.size < WEIGHTS_OF_ONE_THREAD else add_up)(*way.plan[1:], shares, dw.reshape(-1), checks)
+        finite = not np.add.reduce(checks)  # nan
+    return dw if finite else _by_taps(by_taps.conv2d_weight_grad, dy, x, w_shape, stride, padding, dilation, groups)
 
 
 def _finite(weights):

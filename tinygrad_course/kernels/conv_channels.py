@@ -143,16 +143,20 @@ def weight_gradient(thread, threads, dy, x, packing, job, tables, shares, scratc
 
 
 @shared
-def sum_shares(thread, threads, job, taps, shares, dw):
-    """dw (O, taps) = the sum of the shares, whose tables are filled up to `taps`."""
-    job = Job(*job)
-    width = job.width
+def sum_shares(thread, threads, job, tables, shares, dw, checks):
+    """dw (O, taps) = the sum of the shares. checks[block] is 0, but nan where a sum is not finite."""
+    job, tables = Job(*job), Tables(*tables)
+    width, zero = job.width, dw.dtype.type(0)
     for index in part(thread, threads, job.groups * job.blocks):
         group, block = index // job.blocks, index % job.blocks
-        first = index * taps * width
+        first = index * tables.shifts.shape[0] * width
         for k in range(1, shares.shape[0]):
             for i in range(first, first + job.taps * width):
                 shares[0, i] += shares[k, i]
         channels = min(width, job.channels - block * width)
         channel = group * job.channels + block * width
         unpack_panel(shares[0], first, width, job.taps, channels, dw, channel * job.taps, job.taps)
+        own, check = dw[channel * job.taps : (channel + channels) * job.taps], zero
+        for i in range(own.size):
+            check += zero * own[i]
+        checks[index] = check

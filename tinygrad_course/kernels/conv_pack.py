@@ -51,8 +51,8 @@ def pack_panel(rows, first, step, channels, count, panel, at, width):
                 k = min(k, count - length)  # the last columns twice, if need be
                 transpose(rows, first + c * step + k, step, panel, at + k * width + c, width)
         else:
-            for r in range(c, c + length):
-                for k in range(count):
+            for k in range(count):
+                for r in range(c, min(c + length, width)):
                     panel[at + k * width + r] = rows[first + r * step + k] if r < channels else 0
 
 
@@ -100,10 +100,10 @@ def unpack(computed, width, unit, units, rows, columns, row, first_channel, chan
 
 
 @shared
-def pack_weights(thread, threads, w, bias, job, tables, panel):
+def pack_weights(thread, threads, w, bias, job, tables, panel, finite):
     """panel[weights_at(...) + tap * width + channel]: each block's weights, as a tile reads them; and its bias.
 
-    Zeros stand beyond a group's last channel.
+    Zeros stand beyond a group's last channel. finite[block] is 0, but nan where one of the weights is not finite.
     """
     job, tables = Job(*job), Tables(*tables)
     for index in part(thread, threads, job.groups * job.blocks):
@@ -111,13 +111,21 @@ def pack_weights(thread, threads, w, bias, job, tables, panel):
         first = block * job.width  # channel of the group
         source = group * job.weight_group + first * job.weight_channel
         channels = min(job.width, job.channels - first)
+        zero = check = w.dtype.type(0)
         for k in range(tables.passes.shape[0]):
             begin, end = tables.passes[k, 0], tables.passes[k, 1]
             at = weights_at(job, group, block, begin, end)
-            for tap in range(begin, end):
-                for c in range(job.width):
-                    panel[at + c] = w[source + tables.weights[tap] + c * job.weight_channel] if c < channels else 0
-                at += job.width
+            packed = panel[at : at + (end - begin) * job.width]
+            while begin < end:  # taps whose weights are neighbours, together
+                weight, count = tables.weights[begin], 1
+                while begin + count < end and tables.weights[begin + count] == weight + count:
+                    count += 1
+                pack_panel(w, source + weight, job.weight_channel, channels, count, panel, at, job.width)
+                begin += count
+                at += count * job.width
+            for i in range(packed.size):
+                check += zero * packed[i]
+        finite[index] = check
         at = bias_at(job, group, block)
         for c in range(job.width):
             panel[at + c] = bias[group * job.channels + first + c] if c < channels else 0

@@ -125,15 +125,22 @@ def pixels_pay(channels, packed_columns, columns, itemsize):
     return ceil_div(channels, rows) * rows * packed_columns < 0.9 * of_channels * columns
 
 
+def output_size(size, kernel_size, stride, padding, dilation):
+    """y's height and width."""
+    return tuple([
+        (n + before + after - d * (k - 1) - 1) // s + 1
+        for n, k, s, (before, after), d in zip(size, kernel_size, stride, padding, dilation)
+    ])  # fmt: skip
+
+
 @functools.lru_cache(maxsize=256)
 def forward_plan(x_shape, w_shape, stride, padding, dilation, groups, width, itemsize):
-    """The Plan that gives y from x (C, H, W) and w, `width` channels at once, and y's height and width."""
+    """The Plan that gives y from x (C, H, W) and w, `width` channels at once."""
     _, height, x_width = x_shape
     out_channels, channels, kernel_h, kernel_w = w_shape
     (top, bottom), (left, right) = padding
     reach_h, reach_w = dilation[0] * (kernel_h - 1), dilation[1] * (kernel_w - 1)
-    out_h = (height + top + bottom - reach_h - 1) // stride[0] + 1
-    out_w = (x_width + left + right - reach_w - 1) // stride[1] + 1
+    out_h, out_w = output_size(x_shape[1:], w_shape[2:], stride, padding, dilation)
     direct = not any((top, bottom, left, right)) and (channels <= 8 or height * x_width * itemsize % 1024 >= 64)
     row_stride = (out_w - 1) * stride[1] + reach_w + 1
     unit_rows = (out_h - 1) * stride[0] + reach_h + 1
@@ -151,7 +158,7 @@ def forward_plan(x_shape, w_shape, stride, padding, dilation, groups, width, ite
     places = _places(packing, together, band, out_w, *stride, 0)
     passes = np.array([[0, taps, 0, out_h, out_w, 0, 0]])
     tables = Tables(_filled(shifts), np.arange(taps), _filled(places), passes)
-    return Plan(packing, job, tables), (out_h, out_w)
+    return Plan(packing, job, tables)
 
 
 @functools.lru_cache(maxsize=256)

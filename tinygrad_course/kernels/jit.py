@@ -217,6 +217,13 @@ class _SharedKernel(_ParallelKernel):
         self._body, self._addresses = _compile(function), {}
         self.serial = functools.partial(self._body, 0, 1)
 
+    def __call__(self, *arguments):
+        address, threads = self._addresses.get(compute_fingerprint(arguments)), num_threads()
+        if address is not None and _free and _here.threads == threads:  # nearly always
+            _start(_launch_address(), address, threads, *arguments)
+        else:
+            super().__call__(*arguments)
+
     def _dispatcher(self, *arguments):
         fingerprint = compute_fingerprint(arguments)  # equal for equal types
         if fingerprint not in self._addresses:

@@ -1,7 +1,8 @@
-"""Optimizer steps, in place: one pass over a parameter and its state, in PyTorch's order of operations."""
+"""Optimizer steps, in place: one pass over all parameters and their states, in PyTorch's order of operations."""
 
 import numpy as np
 
+from .columns import columns, own
 from .jit import inner, shared
 
 SERIAL_BELOW = 100_000  # elements
@@ -27,21 +28,24 @@ def _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov,
 
 
 @shared
-def _sgd_part(thread, threads, param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
-    own = slice(thread * param.size // threads, (thread + 1) * param.size // threads)
-    _sgd(param[own], grad[own], velocity[own], lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+def _sgd_part(thread, threads, table, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
+    for k in range(table[1]):
+        param, grad = own(thread, threads, table, 0, k), own(thread, threads, table, 1, k)
+        velocity = own(thread, threads, table, 1 if momentum == 0.0 else 2, k)  # the gradient's place, if unused
+        _sgd(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
 
 
-def sgd_step(param, grad, velocity, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
-    """param ← param − lr · d, in place, all arrays of one shape; the options are floats and bools.
+def sgd_step(params, grads, velocities, lr, momentum, dampening, weight_decay, nesterov, maximize, first):
+    """param ← param − lr · d, in place, for each of a list of arrays of one dtype; the options are floats and bools.
 
     g = ±grad + weight_decay · param; velocity = g at the first step, then momentum · velocity +
     (1 − dampening) · g; d = velocity, with nesterov g + momentum · velocity, with momentum 0 just g
-    (velocity may then be None).
+    (velocities may then be None).
     """
-    loop = _sgd_part.serial if param.size < SERIAL_BELOW else _sgd_part
-    flat = param.reshape(-1), grad.reshape(-1), (grad if velocity is None else velocity).reshape(-1)
-    loop(*flat, lr, momentum if velocity is not None else 0.0, dampening, weight_decay, nesterov, maximize, first)
+    momentum = 0.0 if velocities is None else momentum
+    table, size = columns([params, grads] if momentum == 0 else [params, grads, velocities])
+    loop = _sgd_part.serial if size < SERIAL_BELOW else _sgd_part
+    loop(table, lr, momentum, dampening, weight_decay, nesterov, maximize, first)
 
 
 @inner
@@ -70,24 +74,27 @@ def _adam(p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
 
 
 @shared
-def _adam_part(thread, threads, p, grad, m, v, peak, numbers, amsgrad, decoupled, maximize):
-    own = slice(thread * p.size // threads, (thread + 1) * p.size // threads)
-    _adam(p[own], grad[own], m[own], v[own], peak[own], numbers, amsgrad, decoupled, maximize)
+def _adam_part(thread, threads, table, options, amsgrad, decoupled, maximize):
+    for k in range(table[1]):
+        param, grad = own(thread, threads, table, 0, k), own(thread, threads, table, 1, k)
+        m, v = own(thread, threads, table, 2, k), own(thread, threads, table, 3, k)
+        peak = own(thread, threads, table, 4 if amsgrad else 3, k)
+        _adam(param, grad, m, v, peak, options, amsgrad, decoupled, maximize)
 
 
 def adam_step(
-    param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq,
+    params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs,
     step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize,
 ):  # fmt: skip
-    """One step of Adam (decoupled: AdamW), in place, all arrays of one shape; `step` counts from 1.
+    """One step of Adam (decoupled: AdamW), in place, for each of a list of arrays of one dtype; `step` counts from 1.
 
     The other options are floats and bools, for a kernel is compiled anew for other types.
     m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²,
     param ← param − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps).
     weight_decay adds weight_decay · param to g; decoupled, it scales param by 1 − lr · weight_decay instead.
-    AMSGrad: max_exp_avg_sq (else None) keeps the largest v, which takes v's place in the root.
+    AMSGrad: max_exp_avg_sqs (else None) keep the largest v, which takes v's place in the root.
     """
-    numbers = (
+    options = (
         lr / (1.0 - beta1**step),
         1.0 - lr * weight_decay,
         weight_decay,
@@ -98,7 +105,8 @@ def adam_step(
         (1.0 - beta2**step) ** -0.5,
         eps,
     )
-    loop = _adam_part.serial if param.size < SERIAL_BELOW else _adam_part
-    peak = exp_avg_sq if max_exp_avg_sq is None else max_exp_avg_sq
-    flat = [a.reshape(-1) for a in (param, grad, exp_avg, exp_avg_sq, peak)]
-    loop(*flat, numbers, max_exp_avg_sq is not None, decoupled, maximize)
+    amsgrad = max_exp_avg_sqs is not None
+    rows = [params, grads, exp_avgs, exp_avg_sqs]
+    table, size = columns([*rows, max_exp_avg_sqs] if amsgrad else rows)
+    loop = _adam_part.serial if size < SERIAL_BELOW else _adam_part
+    loop(table, options, amsgrad, decoupled, maximize)

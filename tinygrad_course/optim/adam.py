@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..kernels import optim as kernels
-from .optimizer import Optimizer
+from .optimizer import Optimizer, alike
 
 
 class Adam(Optimizer):
@@ -22,11 +22,10 @@ class Adam(Optimizer):
                         decoupled_weight_decay=decoupled_weight_decay)  # fmt: skip
         super().__init__(params, defaults, choices)
 
-    def updater(self, group):
+    def update_all(self, parameters, gradients, states, group):
         numbers = [float(n) for n in (group["lr"], *group["betas"], group["eps"], group["weight_decay"])]
         numbers += [bool(group.get("decoupled_weight_decay", False)), bool(group["maximize"])]
-
-        def update(parameter, gradient, state):
+        for parameter, state in zip(parameters, states, strict=True):
             if not state:
                 state["step"] = 0
                 state["exp_avg"] = np.zeros_like(parameter)
@@ -34,12 +33,13 @@ class Adam(Optimizer):
                 if group["amsgrad"]:
                     state["max_exp_avg_sq"] = np.zeros_like(parameter)
             state["step"] += 1
-            kernels.adam_step(
-                parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
-                state["step"], *numbers,
-            )  # fmt: skip
-
-        return update
+        running = [[state.get(name) for state in states] for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")]
+        keys = [
+            (p.dtype, state["step"], peak is not None)
+            for p, state, peak in zip(parameters, states, running[2], strict=True)
+        ]
+        for (_, step, amsgrad), (*arrays, peaks) in alike(keys, parameters, gradients, *running):
+            kernels.adam_step(*arrays, peaks if amsgrad else None, step, *numbers)
 
 
 class AdamW(Adam):

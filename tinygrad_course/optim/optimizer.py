@@ -1,7 +1,6 @@
 """What all optimizers share: parameter groups, `zero_grad`, `state_dict`."""
 
 import copy
-import functools
 from collections import defaultdict
 
 from ..engine import TensorBase, enable_grad, no_grad
@@ -14,9 +13,9 @@ class Optimizer:
     """Base of the optimizers. `params` is an iterable of tensors, or of dicts {"params": […], option: value}.
 
     A subclass gives `update(parameter, gradient, state, group)`: it changes the array `parameter` in place;
-    `state` is that parameter's own dict, empty at its first step. Or it gives `updater(group)`, which reads the
-    group's options once and returns a function (parameter, gradient, state) for all its parameters. Options that
-    choose between PyTorch's implementations (`choices`) are taken and kept in the groups, but change nothing here.
+    `state` is that parameter's own dict, empty at its first step. Or it gives `update_all`, which does so for all
+    parameters of a group at once, given lists of them. Options that choose between PyTorch's implementations
+    (`choices`) are taken and kept in the groups, but change nothing here.
     """
 
     choices = {"foreach": None, "capturable": False, "differentiable": False}
@@ -85,19 +84,22 @@ class Optimizer:
         self._stepped = True
         with no_grad():
             for group in self.param_groups:
-                update = self.updater(group)
-                for p in group["params"]:
-                    if p.grad is not None:
-                        array = contiguous(p._data)
-                        update(array, contiguous(p.grad._data), self.state[p])
-                        if array is not p._data:  # kernels work on contiguous arrays
-                            p._data[...] = array
-                        p._changed_in_place()
+                ready = [p for p in group["params"] if p.grad is not None]
+                if not ready:
+                    continue
+                arrays = [contiguous(p._data) for p in ready]
+                gradients = [contiguous(p.grad._data) for p in ready]
+                self.update_all(arrays, gradients, [self.state[p] for p in ready], group)
+                for p, array in zip(ready, arrays, strict=True):
+                    if array is not p._data:  # kernels work on contiguous arrays
+                        p._data[...] = array
+                    p._changed_in_place()
         return loss
 
-    def updater(self, group):
-        """The function that steps one parameter with the options of `group`."""
-        return functools.partial(self.update, group=group)
+    def update_all(self, parameters, gradients, states, group):
+        """Change the arrays `parameters`, which have gradients, with the options of their group."""
+        for parameter, gradient, state in zip(parameters, gradients, states, strict=True):
+            self.update(parameter, gradient, state, group)
 
     @staticmethod
     def descent(parameter, gradient, group):
@@ -140,3 +142,12 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def alike(keys, *columns):
+    """For each different key: (key, the columns with the rows that have it)."""
+    different = dict.fromkeys(keys)
+    for key in different:
+        yield key, columns if len(different) == 1 else [
+            [value for value, its_key in zip(column, keys, strict=True) if its_key == key] for column in columns
+        ]

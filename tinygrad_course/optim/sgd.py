@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..kernels import optim as kernels
-from .optimizer import Optimizer
+from .optimizer import Optimizer, alike
 
 
 class SGD(Optimizer):
@@ -25,19 +25,21 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def updater(self, group):
+    def update_all(self, parameters, gradients, states, group):
         numbers = [float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")]
         numbers += [bool(group["nesterov"]), bool(group["maximize"])]
         if not group["momentum"]:
-            return lambda parameter, gradient, state: kernels.sgd_step(parameter, gradient, None, *numbers, True)
-
-        def update(parameter, gradient, state):
-            first = state.get("momentum_buffer") is None
-            if first:
+            for _, (some, their) in alike([p.dtype for p in parameters], parameters, gradients):
+                kernels.sgd_step(some, their, None, *numbers, True)
+            return
+        new = [state.get("momentum_buffer") is None for state in states]
+        for state, parameter, is_new in zip(states, parameters, new, strict=True):
+            if is_new:
                 state["momentum_buffer"] = np.empty_like(parameter)
-            kernels.sgd_step(parameter, gradient, state["momentum_buffer"], *numbers, first)
-
-        return update
+        velocities = [state["momentum_buffer"] for state in states]
+        keys = [(p.dtype, is_new) for p, is_new in zip(parameters, new, strict=True)]
+        for (_, first), arrays in alike(keys, parameters, gradients, velocities):
+            kernels.sgd_step(*arrays, *numbers, first)
 
 
 class ASGD(Optimizer):
