@@ -23,8 +23,8 @@ import tinygrad_course as tg  # noqa: E402
 import viz  # noqa: E402
 from tinygrad_course import data, optim  # noqa: E402
 from tinygrad_course.nn import functional as F  # noqa: E402
+from viz.graph.claim import claim  # noqa: E402
 from viz.graph.draw import draw  # noqa: E402
-from viz.page.facts import claim  # noqa: E402
 
 STEPS, BATCH_SIZE, RATE = 40, 64, 0.02
 DOTS = 96  # an inch

@@ -84,6 +84,8 @@ def _split(source):
 def _saved_run(path):
     try:
         return Recording.load(path)
+    except FileNotFoundError:
+        raise CommandError(f"there is no file {path}") from None
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, TypeError):
         raise CommandError(f"{path} is not a run saved by recording.save") from None
 
@@ -99,7 +101,9 @@ def _record(path, name, shape, options):
         public = [key for key, value in found.items() if callable(value) and not key.startswith("_")]
         raise CommandError(f"{path} has no {name!r}; it has: {', '.join(public) or 'nothing that can be called'}")
     try:
-        model = found[name] if isinstance(found[name], nn.Module) else found[name]()
+        model = found[name]
+        if not isinstance(model, nn.Module) and callable(model):
+            model = model()
         if not isinstance(model, nn.Module):
             raise CommandError(f"{name} of {path} is no module and makes none, but {type(model).__name__}")
         batch = _batch(found, shape, options)
@@ -135,4 +139,4 @@ def main(options, parser):
     try:
         return run(options)
     except (CommandError, ValueError, OSError, RuntimeError) as error:
-        return parser.error(str(error).splitlines()[0])
+        return parser.exit(2, f"{parser.prog}: error: {str(error).splitlines()[0]}\n")  # without the usage

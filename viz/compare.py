@@ -7,10 +7,10 @@ from functools import cached_property
 from . import page
 from .files import save_figure
 from .graph import compare_scale, gradient_flow
+from .graph.claim import first_layer, times
 from .graph.flow import GradientFlow
 from .graph.levels import block_scopes
 from .graph.values import shares
-from .page.facts import first_layer, times
 from .plots.comparison import Side, comparison_sheet
 from .theory import measured_ratio
 

@@ -15,7 +15,9 @@ import tinygrad_course as tg
 from tinygrad_course import nn
 net = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 2))
 def make(): return nn.Sequential(nn.Linear(5, 3))
+seven = 7
 def number(): return 3
+seven = 7
 def broken(): raise KeyError("two\\nlines")
 """
 WITH_LOSS = """
@@ -86,7 +88,8 @@ def test_a_saved_run(tmp_path, capsys):
         (["{}:net", "--input", "5", "-o", "flow.gif"], "no known format"),
         (["{}:net", "--input", "5", "--theme", "pink"], "theme must be one of light, dark, paper, contrast"),
         (["{}:net", "--input", "5", "--batch", "0"], "--batch must be at least 1"),
-        (["nowhere.run"], "nowhere.run"),
+        (["nowhere.run"], "there is no file nowhere.run"),
+        (["{}:seven", "--input", "5"], "is no module and makes none, but int"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments, message, file, capsys, tmp_path, monkeypatch):
@@ -95,7 +98,7 @@ def test_what_is_wrong_is_one_line(arguments, message, file, capsys, tmp_path, m
         _run(*(argument.format(file) for argument in arguments))
     error = capsys.readouterr().err
     assert stop.value.code == 2 and message in error
-    assert "Traceback" not in error
+    assert error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] in ([], ["__pycache__"])
 
 

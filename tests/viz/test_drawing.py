@@ -1,6 +1,8 @@
 """DOT text, the built-in layout, and the renderers with everything that can be missing."""
 
+import html
 import itertools
+import math
 import os
 import re
 import subprocess
@@ -8,13 +10,15 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 import viz_nets as nets
 
 import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
-from viz.graph import draw, labels, render
+from viz.graph import draw, labels, pen, render, theme
+from viz.graph.claim import claim
 from viz.graph.layout import layout
 
 MAGIC = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF"}
@@ -41,26 +45,6 @@ def flow():
 # ------------------------------------------------------------------------------------------- DOT
 
 
-def test_same_model_and_seed_same_bytes():
-    texts = [viz.gradient_flow(nets.recorded(nets.net(blocks=3, seed=7))).to_dot() for _ in range(2)]
-    assert texts[0].encode() == texts[1].encode()
-
-
-def test_same_bytes_in_another_process():
-    folders = [os.path.dirname(os.path.dirname(viz.__file__)), os.path.dirname(nets.__file__)]
-    code = (
-        f"import sys, hashlib; sys.path[:0] = {folders!r}; import viz, viz_nets as n;"
-        "f = viz.gradient_flow(n.recorded(n.net(2)));"
-        "print(hashlib.sha256((f.to_dot() + f.to_html() + f.to_text()).encode()).hexdigest())"
-    )
-    seen = set()
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-        seen.add(done.stdout.strip())
-    assert len(seen) == 1
-
-
 def test_dot_has_a_colour_bar_tooltips_and_weights(flow):
     text = flow.to_dot()
     assert text.count("BGCOLOR") > 30
@@ -73,6 +57,32 @@ def test_dot_has_a_colour_bar_tooltips_and_weights(flow):
     assert "⊕" in text
     order = [int(match) for match in re.findall(r"^  n(\d+) \[", text, re.M)]
     assert order == list(range(len(flow.nodes)))
+
+
+@pytest.mark.parametrize("write", ["to_dot", "to_text", "to_svg", "to_html"])
+def test_the_claim_stands_on_every_picture(write, flow):
+    first = " ".join(claim(flow).split()[:5])
+    assert "gradient" in first or first.startswith("From “head” back to")
+    assert first in html.unescape(getattr(flow, write)())
+
+
+def test_edges_that_carry_infinity_are_red_and_wide():
+    a = tg.tensor([2.0, 3.0], requires_grad=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        flow = viz.gradient_flow(lambda: ((a.tanh() * 1e-30) * 1e30 * 1e30 * 1e30).sum(), level="op")
+    bad = [edge for edge in flow.edges if edge.rms == math.inf]
+    assert bad and all(labels.edge_colour(edge) == theme.ALARM for edge in bad)
+    assert pen.edge_width(bad[0], flow) == theme.THICKEST
+    assert theme.ALARM in flow.to_dot() and theme.ALARM in flow.to_svg(renderer="builtin")
+    assert 'class="e bad"' in flow.to_html()
+
+
+def test_a_browser_may_shrink_a_wide_svg(flow, alone):
+    """To no less than three quarters of its size; other programs do not read the rule."""
+    svg = flow.to_svg()
+    width, least = (float(re.search(pattern, svg)[1]) for pattern in (r'width="([\d.]+)pt"', r"max\(100%,(\d+)pt\)"))
+    assert least == pytest.approx(0.75 * width, abs=0.6)
+    ElementTree.fromstring(svg)
 
 
 NAMES = ["<b>&amp;", 'a"quote\\n\\', "two\nlines", "emoji 🙂 ∂", "]]> -- {|}", "\x00\x1b", "'$x_1^2$'", "x" * 300]

@@ -60,6 +60,36 @@ def test_a_skip_is_there_at_every_level():
     assert not any(edge.is_skip for edge in viz.gradient_flow(plain, level="op").edges)
 
 
+def _skips_and_layers(x, prepare):
+    """Which operands of the additions of h + tanh(W h), twice, are skips, where h begins as prepare(x)."""
+    layers = [nn.Linear(3, 3) for _ in range(2)]
+
+    def loss():
+        h = prepare(x)
+        for layer in layers:
+            h = h + layer(h).tanh()
+        return h.sum()
+
+    flow = viz.gradient_flow(loss, level="op")
+    return [(edge.is_skip, edge.rms is not None) for edge in flow.edges if flow.node(edge.target).op == "add"]
+
+
+@pytest.mark.parametrize("prepare", [lambda x: x, lambda x: x.flatten(1), lambda x: x.flatten(1) * 2.0])
+def test_a_highway_may_begin_at_data(prepare):
+    """No gradient returns along it, but the first block is drawn as the others are."""
+    expected = [(True, False), (False, True), (True, True), (False, True)]
+    assert _skips_and_layers(tg.tensor(np.ones((2, 3), np.float32)), prepare) == expected
+
+
+def test_data_read_many_times_is_no_fork():
+    """All steps of a recurrent net read one sequence: its states are no highways."""
+    tg.manual_seed(0)
+    cell, x, h = nn.Linear(3, 3), tg.tensor(np.ones((4, 2, 3), np.float32)), tg.zeros(2, 3)
+    for step in range(4):
+        h = (cell(x[step]) + cell(h)).tanh()
+    assert not any(edge.is_skip for edge in viz.gradient_flow(h.sum(), level="op").edges)
+
+
 def test_dense_connections_are_highways():
     x = tg.tensor(np.ones((2, 3)), requires_grad=True)
     weights = [nn.Parameter(tg.tensor(np.ones((3 * (i + 1), 3)) / 10)) for i in range(3)]

@@ -9,46 +9,8 @@ import viz_nets as nets
 
 import tinygrad_course as tg
 import viz
-from tinygrad_course import Observer, nn, observe
+from tinygrad_course import nn
 from viz.graph.stats import measure, root_mean_square
-
-
-class Sums(Observer):
-    """Adds the contributions that leave along the edges to each node and leaf, and keeps what arrived there."""
-
-    def __init__(self):
-        self.sums, self.arrived, self.counts = {}, {}, {}
-
-    def backward(self, node, gradient, contributions):
-        self.arrived[node] = np.array(gradient)
-        for edge, contribution in zip(node.edges, contributions, strict=True):
-            if contribution is not None:
-                self.counts[edge] = self.counts.get(edge, 0) + 1
-                self.sums[edge] = self.sums.get(edge, 0.0) + np.array(contribution)
-
-
-def _relative(a, b):
-    return np.abs(a - b).max() / max(np.abs(b).max(), 1e-300)
-
-
-def test_contributions_add_up_to_the_gradient_at_every_fan_out():
-    """Σ of the contributions over a node's out-edges is its gradient, and a leaf's is `.grad`, to 1e-12 in float64."""
-    model = nets.in_float64(nets.net(blocks=4))
-    x, y = nets.data()
-    x = x.double().requires_grad_()
-    sums = Sums()
-    with viz.record(model) as recording, observe(sums):
-        loss = nets.loss_of(model, x, y)
-        loss.backward()
-    fan_outs = [edge for edge, count in sums.counts.items() if count > 1]
-    assert len(fan_outs) >= 4
-    for edge in sums.sums:
-        total = edge.grad.data if isinstance(edge, tg.Tensor) else sums.arrived[edge]
-        assert _relative(sums.sums[edge], np.asarray(total)) <= 1e-12
-    # What the recorder kept is the RMS of just these arrays.
-    for node, gradient in sums.arrived.items():
-        operation = recording.trace.operations[node.order]
-        assert operation.gradient.rms == pytest.approx(root_mean_square(gradient), rel=1e-12)
 
 
 @pytest.mark.parametrize(

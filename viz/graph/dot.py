@@ -1,7 +1,11 @@
 """The graph as DOT text. Deterministic: stable ids in topological order, no set, no address, no time."""
 
-from . import labels, theme
+import textwrap
 
+from . import labels, theme
+from .claim import claim
+
+_CLAIM = 66  # characters in a line of the sentence that says what the picture shows
 _SPACE = "&#160;"  # before and behind a text: its font is seldom the one that Graphviz measures
 
 
@@ -100,10 +104,12 @@ def _edge(edge, flow, span):
     attributes = [f"tooltip={_quote(labels.edge_tooltip(edge, flow))}"]
     share = labels.share(edge)
     if edge.is_skip:
-        attributes += [f'color="{theme.HIGHWAY}"', f'fontcolor="{theme.HIGHWAY}"', "weight=1"]
+        attributes += [f'fontcolor="{theme.HIGHWAY}"', "weight=1"]
         attributes += ["tailport=e", "headport=e"] * (span > 1)  # along a branch it goes down, as any edge
     else:
         attributes.append("weight=20")
+    if labels.edge_colour(edge) != theme.TRUNK:
+        attributes.append(f'color="{labels.edge_colour(edge)}"')
     if share:
         attributes.append(f'label=" {share} "')
     if flow.has_gradients:
@@ -119,6 +125,8 @@ def _legend(flow):
     heading, caption, rows = labels.legend(flow)
     parts = [f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="14"><B>{escape(heading)}</B></FONT></TD></TR>']
     if flow.has_gradients:
+        for line in textwrap.wrap(claim(flow), _CLAIM):
+            parts.append(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="11">{escape(line)}</FONT></TD></TR>')
         parts.append(f'<TR><TD ALIGN="LEFT">{_colour_bar(flow.scale)}</TD></TR>')
     parts.append(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10">{escape(caption)}</FONT></TD></TR>')
     for key, text in rows:

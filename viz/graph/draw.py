@@ -9,7 +9,7 @@ from .pen import Legend, Pen
 _MARGIN = 14.0
 _DOTS_PER_INCH = 144
 _SCREEN = (1050.0, 600.0)  # points of a laptop's window, 1400 × 800 pixels: what fits is seen whole at full size
-_FACTORS = (0.06, 0.12, 0.25, 0.5, 1.0, 1.6, 2.5)  # on the shape of the room: few columns to many
+_FACTORS = (0.06, 0.12, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.5)  # on the shape of the room: few columns to many
 _TALLEST = 250.0  # points; what is higher may be wrapped
 _TERSE_GAP = 16.0
 _TRY_UP_TO = 400  # nodes up to which several layouts are tried

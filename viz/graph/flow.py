@@ -217,7 +217,8 @@ def compare_scale(*flows):
 
 def _record_now(source, model, names, optimizer):
     """(recording, loss, explanation) of a loss: a backward pass, looked at closely, that touches no `.grad`."""
-    from ..explain import Values, explanation_of  # stands on this package
+    from ..explain import explanation_of  # stands on this package
+    from ..explain_graph import Values
 
     seen = Values()
     with Recording(model, names, details=True, optimizer=optimizer) as recording, engine.observe(seen):

@@ -1,5 +1,6 @@
 """The words on a node, an edge and in the legend: the same for every renderer."""
 
+import math
 import re
 
 from . import theme
@@ -84,7 +85,7 @@ def look(node, flow):
         return fill, theme.ALARM, 2, dashed
     if node.is_merge:
         return fill, theme.HIGHWAY, 2, dashed
-    return (fill, theme.INK, 2, dashed) if node.is_reference else (fill, theme.BORDER, 1, dashed)
+    return (fill, theme.REFERENCE, 2, dashed) if node.is_reference else (fill, theme.BORDER, 1, dashed)
 
 
 def details(node, compact=False):
@@ -205,6 +206,13 @@ def share(edge):
     return "<1%" if 0.0 < edge.share < 0.005 else f"{edge.share:.0%}"
 
 
+def edge_colour(edge):
+    """Of a trunk, a highway, or what carries NaN or Inf."""
+    if edge.rms is not None and not math.isfinite(edge.rms):
+        return theme.ALARM
+    return theme.HIGHWAY if edge.is_skip else theme.TRUNK
+
+
 def edge_tooltip(edge, flow):
     if edge.rms is None:
         return "no gradient returns along this edge"
@@ -241,7 +249,7 @@ def legend(flow):
     if "none" in marks:
         rows.append(("none", "no gradient arrived"))
     if marks & {"nan", "inf"}:
-        rows.append(("bad", "NaN or Inf"))
+        rows.append(("bad", "NaN or Inf, and red edges that carry it"))
     if any(node.value is not None and abs(node.value) > flow.scale and not node.is_neutral for node in flow.nodes):
         rows.append(("clipped", "▼▼ ▲▲ beyond the colour scale"))
     return heading, caption, rows

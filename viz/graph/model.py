@@ -168,22 +168,34 @@ def build(trace):
         vertex.node.saved_bytes = operation.saved_bytes
         place[operation.order] = len(vertices)
         vertices.append(vertex)
+    data = _shared_data(vertices)
     skips = find_skips(
         [v.node.op if v.is_operation else "" for v in vertices],
-        [_gradient_sources(vertices, v) for v in vertices],
+        [_gradient_sources(vertices, v, data) for v in vertices],
         [2 if v.node.parameters else 1 for v in vertices],
+        data,
     )
     for index, _ in skips:
         vertices[index].node.is_merge = vertices[index].node.is_merge or vertices[index].node.op in MERGES
     return vertices, skips
 
 
-def _gradient_sources(vertices, vertex):
-    """Operands by slot, None for those that lead to data only."""
+def _shared_data(vertices):
+    """The data that several operands read: a first block's highway may begin there, though no gradient returns."""
+    readers = {}
+    for vertex in vertices:
+        for _, index, _ in vertex.operands:
+            if not vertices[index].node.wants_gradient:
+                readers[index] = readers.get(index, 0) + 1
+    return {index for index, count in readers.items() if count > 1}
+
+
+def _gradient_sources(vertices, vertex, data):
+    """Operands by slot, None for those that lead to data only, unless they are `data` themselves."""
     width = 1 + max((slot for slot, _, _ in vertex.operands), default=-1)
     sources = [None] * width
     for slot, index, _ in vertex.operands:
-        if vertices[index].node.wants_gradient:
+        if vertices[index].node.wants_gradient or index in data:
             sources[slot] = index
     return sources
 

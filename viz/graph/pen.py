@@ -2,16 +2,19 @@
 
 from . import labels, theme
 from .boxes import CAPTION, DETAIL, DETAIL_LINE, PADDING, TITLE, TITLE_LINE, frames, text_width
+from .claim import claim
 from .outline import arrival, outline, share_places, shortened
 
 _BAR = 380.0  # width of the colour bar
 _BESIDE = 40.0  # from the bar to what explains it, where there is room beside it
-_HEADING, _SMALL, _ROW, _SAMPLE = 12.5, 8.5, 14.0, 26.0  # font sizes; height of a row; where its text begins
+_HEADING, _CLAIM, _SMALL = 12.5, 10.0, 8.5  # font sizes
+_SAID, _ROW, _SAMPLE = 15.0, 14.0, 26.0  # height of a line of the claim and of a row; where a row's text begins
+_FIRST = 26.0  # from the top to what stands below the heading
 _LONGEST_HEADING = 100
 
 
 class Legend:
-    """The legend of a graph in a picture of some width: its heading, the colour bar, and rows below it or beside it.
+    """The legend of a graph in a picture of some width: heading, claim, colour bar, and rows below it or beside it.
 
     Measured before anything is drawn: `width` and `height` are what it needs.
     """
@@ -24,12 +27,17 @@ class Legend:
         self.is_wide = flow.has_gradients and room >= _BAR + _BESIDE + max(words)
         beside = _BAR + _BESIDE + max(words) if self.is_wide else max(words)
         self.width = max(_BAR, beside, text_width(self.heading, _HEADING, True))
+        self.claim = _lines(claim(flow), max(self.width, room), _CLAIM) if flow.has_gradients else []
         rows = _ROW * (1 + len(self.rows))
-        self.height = _SAMPLE + (max(self.bar, rows) if self.is_wide else self.bar + rows) + 14.0
+        self.height = _FIRST + _SAID * len(self.claim)
+        self.height += (max(self.bar, rows) if self.is_wide else self.bar + rows) + 14.0
 
 
 class Pen:
-    """Draws in points on axes; `size` scales what matplotlib measures on paper: fonts and line widths."""
+    """Draws in points on axes; `size` scales what matplotlib measures on paper: fonts and line widths.
+
+    The axes' limits are set: `add_artist` does not look for them as `add_patch` does, a quarter of the whole time.
+    """
 
     def __init__(self, axes, size):
         self.axes, self.size = axes, size
@@ -41,7 +49,7 @@ class Pen:
         from matplotlib.patches import Rectangle
 
         options["linewidth"] = options.get("linewidth", 0.0) * self.size
-        self.axes.add_patch(Rectangle((x, y), width, height, **options))
+        self.axes.add_artist(Rectangle((x, y), width, height, **options))
 
     def graph(self, flow, boxes, placed, left, top):
         """Everything but the legend, with the upper left corner of the layout at (left, top)."""
@@ -70,7 +78,7 @@ class Pen:
         left, top, right, bottom = fold.box
         style = {"linestyle": "--", "edgecolor": theme.BORDER, "facecolor": "none", "linewidth": 1.0 * self.size}
         corners = "round,pad=0,rounding_size=8"
-        self.axes.add_patch(FancyBboxPatch((left, top), right - left, bottom - top, boxstyle=corners, **style))
+        self.axes.add_artist(FancyBboxPatch((left, top), right - left, bottom - top, boxstyle=corners, **style))
         _, above, right, below = fold.caption_box
         self.text(right, (above + below) / 2, fold.caption, CAPTION, color=theme.INK, ha="right")
 
@@ -84,7 +92,7 @@ class Pen:
             (x, y), box.width, box.height, boxstyle="round,pad=0,rounding_size=5", facecolor=fill, edgecolor=border,
             linewidth=width * self.size, linestyle="--" if dashed else "-", zorder=3, gid=node.id,
         )  # fmt: skip
-        self.axes.add_patch(patch)
+        self.axes.add_artist(patch)
         line = y + PADDING - 1.0 + TITLE_LINE / 2
         style = {"color": ink, "zorder": 4}
         self.text(x + PADDING, line, box.title, TITLE, fontweight="bold", **style)
@@ -105,16 +113,16 @@ class Pen:
     def _edge(self, name, edge, points, width, flow):
         from matplotlib.patches import PathPatch, Polygon
 
-        colour = theme.HIGHWAY if edge.is_skip else theme.TRUNK
+        colour = labels.edge_colour(edge)
         style = "-" if not flow.has_gradients or edge.rms else "--" if edge.rms is None else ":"
         (ex, ey), (ux, uy) = points[-1], arrival(points)
         head = 5.0 + width
         line = {"facecolor": "none", "edgecolor": colour, "linewidth": width * self.size, "linestyle": style}
-        self.axes.add_patch(PathPatch(_path(shortened(points, head * 0.9)), **line, zorder=2, gid=name))
+        self.axes.add_artist(PathPatch(_path(shortened(points, head * 0.9)), **line, zorder=2, gid=name))
         half = 2.2 + width * 0.62
         base = (ex - ux * head, ey - uy * head)
         corners = [(ex, ey), (base[0] - uy * half, base[1] + ux * half), (base[0] + uy * half, base[1] - ux * half)]
-        self.axes.add_patch(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
+        self.axes.add_artist(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
 
     def _share(self, edge, share, place):
         ink = theme.HIGHWAY if edge.is_skip else theme.INK
@@ -124,7 +132,10 @@ class Pen:
     def legend(self, legend, x, y):
         flow = legend.flow
         self.text(x, y + 9.0, legend.heading, _HEADING, fontweight="bold", color=theme.INK)
-        y += 26.0
+        y += _FIRST
+        for line in legend.claim:
+            self.text(x, y + 2.0, line, _CLAIM, color=theme.INK)
+            y += _SAID
         if flow.has_gradients:
             self._colour_bar(flow.scale, x, y)
             x, y = (x + _BAR + _BESIDE, y + 6.0) if legend.is_wide else (x, y + legend.bar)
@@ -153,7 +164,7 @@ class Pen:
 
         if key == "width":
             corners = [(x, y - 0.5), (x + 20.0, y - 3.0), (x + 20.0, y + 3.0), (x, y + 0.5)]
-            self.axes.add_patch(Polygon(corners, closed=True, facecolor=theme.TRUNK, linewidth=0))
+            self.axes.add_artist(Polygon(corners, closed=True, facecolor=theme.TRUNK, linewidth=0))
         elif key == "skip":
             self.rectangle(x, y - 1.5, 20.0, 3.0, facecolor=theme.HIGHWAY)
         elif key in ("dashed", "dotted"):
@@ -167,6 +178,17 @@ class Pen:
             fill = {"zero": theme.ZERO, "none": theme.NO_GRADIENT, "bad": theme.BAD}[key]
             options = {"linestyle": "--"} if key == "none" else {}
             self.rectangle(x, y - 4.5, 20.0, 9.0, facecolor=fill, edgecolor=theme.BORDER, linewidth=0.8, **options)
+
+
+def _lines(text, room, size):
+    """The text in lines that fit into the room."""
+    lines = []
+    for word in text.split():
+        if lines and text_width(f"{lines[-1]} {word}", size) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def edge_width(edge, flow):

@@ -6,6 +6,7 @@ chain goes to our own layout at once, for it alone wraps.
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ RENDERERS = ("auto", "dot", "pygraphviz", "builtin")
 LONGEST_PATH = 12  # nodes that fit below each other on a laptop's screen
 MOST_PIXELS = 25_000_000
 _DOTS_PER_INCH = 144
+_LEAST = 0.75  # of its size, to which a browser may shrink an SVG: what is larger then is scrolled
 
 # Runs in a process of its own: Graphviz may hang or crash, and a plugin that lacks a format kills what draws next.
 _PYGRAPHVIZ = """
@@ -70,13 +72,24 @@ def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
         if renderer in ("auto", name):
             picture, reason = draw(flow.to_dot(), file_format, time_limit)
             if picture is not None:
-                return picture
+                return _fitting(picture) if file_format == "svg" else picture
             if renderer == name:
                 raise RendererError(f"{reason}; renderer='auto' falls back to the built-in layout")
     from .draw import draw_bytes
 
     with theme.use(flow.theme):
-        return draw_bytes(flow, file_format)
+        picture = draw_bytes(flow, file_format)
+    return _fitting(picture) if file_format == "svg" else picture
+
+
+def _fitting(svg):
+    """The picture with a rule for browsers: as wide as the window, from its full size down to `_LEAST` of it."""
+    root = re.search(rb'<svg\b[^>]*?\swidth="([\d.]+)pt"[^>]*>', svg)
+    if root is None:
+        return svg
+    width = f"max-width:max(100%,{_LEAST * float(root[1]):.0f}pt)"
+    rule = f"<style>@media screen{{svg:root{{{width};height:auto}}}}</style>"
+    return svg[: root.end()] + rule.encode() + svg[root.end() :]
 
 
 def is_long(flow):

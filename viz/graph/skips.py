@@ -6,11 +6,12 @@ MERGES = frozenset({"add", "cat", "concat", "concatenate"})
 _PER_MERGE, _ALTOGETHER = 4_000, 400_000  # vertices looked at; a graph that needs more has no blocks to speak of
 
 
-def find_skips(names, sources, weights):
+def find_skips(names, sources, weights, data=frozenset()):
     """The operand slots that are skips, as a set of (vertex, slot), found from the graph's shape alone.
 
     names[v]: the operation of vertex v; sources[v]: the vertex each operand comes from (None: no gradient goes
     there), always smaller than v; weights[v]: its number of operations, 2 for one with parameters (multiply, add).
+    data: vertices that are data, where a skip may begin but no fork with a longer and a shorter side.
 
     An operand of a merge is a skip if it comes straight from a vertex from which another path, of two or more
     operations, reaches the same merge. In an addition also the shorter side of a fork is one, if the other side
@@ -20,11 +21,11 @@ def find_skips(names, sources, weights):
     budget = _ALTOGETHER
     for merge, name in enumerate(names):
         if name in MERGES and budget > 0 and len({s for s in sources[merge] if s is not None}) > 1:
-            budget -= _around(merge, name, sources, weights, skips)
+            budget -= _around(merge, name, sources, weights, data, skips)
     return skips
 
 
-def _around(merge, name, sources, weights, skips):
+def _around(merge, name, sources, weights, data, skips):
     """Walk back from one merge, youngest vertex first, with the longest way from each vertex to each operand."""
     ways = {}  # vertex -> {operand slot: longest path from there to the merge}
     slots = [slot for slot, source in enumerate(sources[merge]) if source is not None]
@@ -42,7 +43,7 @@ def _around(merge, name, sources, weights, skips):
             skips.update((merge, slot) for slot in slots if sources[merge][slot] == vertex)
             if len(way) == len(slots):
                 break
-        elif len(way) == len(slots) and name == "add":
+        elif len(way) == len(slots) and name == "add" and vertex not in data:  # from data all ways may begin
             _mark_shorter_side(merge, vertex, way, sources, skips)
             break
         if vertex <= oldest and len(slots) > 2:

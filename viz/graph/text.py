@@ -1,6 +1,9 @@
 """The graph for a terminal: a line a node, its gradient as a bar, highways as lines in the margin."""
 
+import textwrap
+
 from . import labels
+from .claim import claim
 
 _BAR = 8  # characters on either side of the middle
 _LONGEST = 36
@@ -9,7 +12,8 @@ _LONGEST = 36
 def to_text(flow):
     """Plain text of a `GradientFlow`, from the input to the loss; nothing in it depends on colours."""
     heading, caption, _ = labels.legend(flow)
-    rows = [heading, caption, ""]
+    said = textwrap.wrap(claim(flow), 100) if flow.has_gradients else []
+    rows = [heading, *said, caption, ""]
     names = [labels.shorten(_name(node), _LONGEST) for node in flow.nodes]
     width = max(map(len, names), default=0)
     shapes = [labels.shape(node.shape) for node in flow.nodes]

@@ -22,17 +22,20 @@ _LIGHT = {
     "NO_GRADIENT": "#ffffff",
     "ZERO": "#d9d2e9",
     "BAD": "#ffd400",  # NaN and Inf: a colour that is not on the scale
-    "ALARM": "#d00000",  # border of the node where NaN or Inf begins
+    "ALARM": "#d00000",  # border of the node where NaN or Inf begins, and edges that carry it
+    "REFERENCE": "#1b1f24",  # border of the node with value 0, which is filled near-white in every theme
 }
 THEMES = {
     "light": _LIGHT,
     "dark": {**_LIGHT, "HIGHWAY": "#2dd4bf", "TRUNK": "#a3abb5", "BORDER": "#7b838d", "INK": "#e8eaed",
              "FAINT": "#a9b1ba", "PAPER": "#16191d", "NEUTRAL": "#2f353c", "NO_GRADIENT": "#16191d",
-             "ALARM": "#ff5c5c"},
+             "ALARM": "#ff5c5c",
+             "REFERENCE": "#b79bff"},
     "paper": {**_LIGHT, "TRUNK": "#000000", "BORDER": "#000000", "INK": "#000000", "FAINT": "#333333",
-              "NEUTRAL": "#ffffff"},
+              "NEUTRAL": "#ffffff", "REFERENCE": "#000000"},
     "contrast": {**_LIGHT, "HIGHWAY": "#005f57", "TRUNK": "#000000", "BORDER": "#000000", "INK": "#000000",
-                 "FAINT": "#000000", "NEUTRAL": "#ffffff", "ZERO": "#c9b3ff", "BAD": "#ffe600", "ALARM": "#b00000"},
+                 "FAINT": "#000000", "NEUTRAL": "#ffffff", "ZERO": "#c9b3ff", "BAD": "#ffe600", "ALARM": "#b00000",
+                 "REFERENCE": "#000000"},
 }  # fmt: skip
 _in_use = contextvars.ContextVar("theme", default=_LIGHT)
 
@@ -118,7 +121,9 @@ def glyph(value, scale):
 
 def width(rms, reference_rms, scale):
     """Pen width of an edge: logarithmic, thinnest at 10^-D of the reference and thickest at 10^D."""
-    if rms is None or not rms > 0.0 or not math.isfinite(rms):
+    if rms == math.inf:
+        return THICKEST
+    if rms is None or not rms > 0.0:
         return THINNEST
     value = math.log10(rms) - math.log10(reference_rms)
     part = (min(max(value / scale, -1.0), 1.0) + 1.0) / 2.0

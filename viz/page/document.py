@@ -8,7 +8,7 @@ from html import escape
 from importlib.resources import files
 
 from ..files import check_folder, write_atomically
-from ..graph import labels
+from ..graph import claim, labels
 from ..graph.flow import compare_scale
 from . import chain, facts, svg
 from .legend import legend
@@ -47,7 +47,7 @@ def to_html(*flows, title=None):
     operations = {box.node.op for stage in stages for box in stage.boxes}
     data = {
         "title": heading, "panes": panes, "scale": scale, "bins": svg.BINS, "rules": facts.rules(operations),
-        "claim": facts.comparison(flows, names) if len(flows) == 2 else "", "theme": flows[0].theme,
+        "claim": claim.comparison(flows, names) if len(flows) == 2 else "", "theme": flows[0].theme,
     }  # fmt: skip
     parts = {
         "title": escape(heading), "css": style(), "js": script(), "data": _json(data),
@@ -120,7 +120,7 @@ def _level_to_show(stages):
 def _pane(stage, name, shown):
     flow, levels = stage.flow, [level.name for level in stage.levels]
     return {
-        "name": name, "claim": facts.claim(flow), "has": int(flow.has_gradients),
+        "name": name, "claim": claim.claim(flow), "has": int(flow.has_gradients),
         "level": levels.index(shown) if shown in levels else len(levels) - 1,
         "cards": [facts.card(box, svg.look(box.node, flow), flow) for box in stage.boxes],
         "scenes": stage.scenes, "insides": stage.insides, "training": facts.training(flow),

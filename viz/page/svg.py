@@ -146,6 +146,8 @@ def edge(edge, points, flow):
         kind += " z"
     elif edge.rms == 0.0:
         kind += " q"
+    elif edge.rms is not None and not math.isfinite(edge.rms):
+        kind += " bad"
     marker = f"{'s' if edge.is_skip else 't'}{size}"
     way = "".join(f"{command}{' '.join(map(_at, at))}" for command, *at in outline(shortened(points, head)))
     return f'<path class="{kind}" d="{way}" stroke-width="{width:g}" marker-end="url(#{marker})"/>'
