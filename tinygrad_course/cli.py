@@ -1,12 +1,14 @@
 """The command `tinygrad-course`."""
 
 import argparse
+import importlib.metadata
 import pathlib
 import runpy
 import sys
 
 from . import __version__
 
+OTHERS = "tinygrad_course.commands"  # entry points: commands of packages that stand on this one, such as viz
 WARMUP = """Compile the kernels for this processor and keep them in the cache, whose folder TINYGRAD_COURSE_CACHE
 can name. Without it, each kernel is compiled when it is first called."""
 
@@ -45,15 +47,15 @@ def main(arguments=None):
         add_help=False,
         help="train a plain and a residual deep net and draw their gradient flow (demo --help: its options)",
     )
-    commands.add_parser(
-        "graph", add_help=False, help="draw the gradient flow of a net in a file (graph --help: its options)"
-    )
+    others = {command.name: command for command in importlib.metadata.entry_points(group=OTHERS)}
+    for name, command in others.items():
+        commands.add_parser(name, add_help=False, help=f"a command of {command.module} ({name} --help: what it does)")
     warm = commands.add_parser(
         "warmup", help="compile all kernels now, so that no later run has to wait", description=WARMUP
     )
     warm.add_argument("--all", action="store_true", help="for float64, too, which gradient checks use")
-    if arguments[:1] == ["graph"]:
-        return _graph(arguments[1:])
+    if arguments and arguments[0] in others:
+        return others[arguments[0]].load()(arguments[1:])  # imported only now
     options = parser.parse_args(arguments[:1] if arguments[:1] == ["demo"] else arguments)
     if options.command == "warmup":
         return warmup(options.all)
@@ -66,10 +68,5 @@ def main(arguments=None):
     return 0
 
 
-def _graph(arguments):
-    """`tinygrad-course graph FILE.py:name --input 3,32,32 -o graph.svg`; viz is imported only now."""
-    from viz import command
-
-    parser = argparse.ArgumentParser("tinygrad-course graph", description=command.__doc__.split("\n\n", 1)[1])
-    command.add_arguments(parser)
-    return command.main(parser.parse_args(arguments), parser)
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,6 +5,7 @@ is the sum of squares of the output, unless the file has `batch()`, which return
 `loss(output)` or `loss(output, target)`.
 """
 
+import argparse
 import functools
 import operator
 import pickle
@@ -27,7 +28,8 @@ class CommandError(Exception):
     """What is wrong, in one line."""
 
 
-def add_arguments(parser):
+def _parser():
+    parser = argparse.ArgumentParser("tinygrad-course graph", description=__doc__.split("\n\n", 1)[1])
     parser.add_argument("source", help="FILE.py:name, a module or a function that makes one; or a run that was saved "
                                        f"with recording.save(…{SAVED[1]})")  # fmt: skip
     parser.add_argument("--input", metavar="3,32,32", help="shape of one sample, without the batch")
@@ -37,6 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--level", choices=["auto", *LEVELS], default="auto")
     parser.add_argument("--theme", default="light", help="light, dark, paper or contrast")
     parser.add_argument("--seed", type=int, default=0)
+    return parser
 
 
 def run(options):
@@ -134,8 +137,10 @@ def _loss(found, output, targets):
     return functools.reduce(operator.add, [(one * one).sum() for one in outputs])
 
 
-def main(options, parser):
-    """The command; what is wrong becomes one line and exit status 2."""
+def main(arguments):
+    """The command with these arguments; what is wrong becomes one line and exit status 2."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
     try:
         return run(options)
     except (CommandError, ValueError, OSError, RuntimeError) as error:
