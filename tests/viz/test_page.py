@@ -249,7 +249,7 @@ def test_the_path_spectrum_stands_beside_a_residual_net(asked, shown):
     heights = [float(h) for h in re.findall(r'<rect[^>]* height="([\d.]+)"', drawn)]
     assert len(heights) == 5
     assert np.allclose(np.array(heights) / max(heights), found.energy / found.energy.max(), atol=0.01)
-    law = viz.theory.path_length_law(4, chain.branch_ratio(found))
+    law = viz.theory.path_length_law(4, found.branch_ratio)
     points = [float(pair.split(",")[1]) for pair in re.search('points="([^"]*)"', drawn)[1].split()]
     assert np.argmin(points) == np.argmax(law) and "binomial law" in drawn
 

@@ -144,6 +144,10 @@ def test_pictures(tmp_path):
     viz.save_figure(viz.plots.lesion_curves({"net": study}), tmp_path / "lesions.svg")
     text = (tmp_path / "spectrum.svg").read_text(encoding="utf-8")
     assert "binomial law" in text and "highway alone" in text
+    ratios = sorted((block.branch / block.highway) ** 2 for block in spectrum.blocks)
+    assert spectrum.branch_ratio == pytest.approx((ratios[2] + ratios[3]) / 2, rel=1e-12)
+    figure = viz.plots.spectrum_bars({"residual": spectrum})
+    assert f"binomial law, branch ratio {spectrum.branch_ratio:.3g}" in figure.axes[0].get_legend_handles_labels()[1]
 
 
 # ------------------------------------------------------------------------------------ lesions

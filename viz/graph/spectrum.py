@@ -8,6 +8,7 @@ shallow networks".)
 
 import heapq
 import math
+import statistics
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,13 @@ class PathSpectrum:
     def mean_length(self):
         """The mean number of branches, weighed by energy."""
         return float(np.dot(np.arange(len(self.rms)), self.energy))
+
+    @property
+    def branch_ratio(self):
+        """(branch / highway)², the middle over the blocks, which the binomial law asks for; None without one."""
+        ratios = [(block.branch / block.highway) ** 2 for block in self.blocks if block.highway > 0.0]
+        ratio = statistics.median(ratios) if ratios else 0.0
+        return ratio if 0.0 < ratio < np.inf else None
 
     def __repr__(self):
         return f"<PathSpectrum at {self.at}: {len(self.blocks)} blocks, mean length {self.mean_length:.2f} branches>"

@@ -1,6 +1,5 @@
 """What stands beside a graph: the chain rule in numbers if it is small, its path spectrum as bars if it is residual."""
 
-import statistics
 from html import escape
 
 import numpy as np
@@ -92,16 +91,9 @@ def _bracketed(text):
 # ------------------------------------------------------------------------------------ the path spectrum
 
 
-def branch_ratio(found):
-    """The middle over the blocks of (branch / highway)², the ratio that the binomial law asks for; None without one."""
-    ratios = [(block.branch / block.highway) ** 2 for block in found.blocks if block.highway > 0.0]
-    ratio = statistics.median(ratios) if ratios else 0.0
-    return ratio if 0.0 < ratio < np.inf else None
-
-
 def spectrum(found):
     """Bars of the energy's shares by number of branches, the binomial law as a dashed line, and both in words."""
-    shares, ratio = found.energy, branch_ratio(found)
+    shares, ratio = found.energy, found.branch_ratio
     law = None if ratio is None else path_length_law(len(found.blocks), ratio)
     seen = [k for k in range(len(shares)) if shares[k] > _LEAST_SHARE or (law is not None and law[k] > _LEAST_SHARE)]
     count = min(len(shares), (max(seen) if seen else 0) + 1, _MOST_BARS)

@@ -112,7 +112,7 @@ def _rows(sides, heat, scale, steps):
 
 def _spectrum(side, colour):
     title = f"Paths through {labels.plain(side.flow.title)}"
-    return lambda axes: draw_spectrum(axes, side.spectrum, title=title, colour=colour)
+    return lambda axes: draw_spectrum(axes, side.spectrum, side.spectrum.branch_ratio, title, colour)
 
 
 def _heat(name, values, scale, steps):

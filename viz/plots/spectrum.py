@@ -9,14 +9,15 @@ from . import style
 def spectrum_bars(spectra, *, branch_ratio=None, title=None):
     """Share of the gradient's energy by the number of branches it went through, for several nets side by side.
 
-    spectra: {"residual": `PathSpectrum`, …}. branch_ratio: {"residual": a² σ_w²/2, …}, for the law of theory.
+    spectra: {"residual": `PathSpectrum`, …}. branch_ratio: {"residual": a² σ_w²/2, …}, what theory expects for the
+        binomial law that is drawn beside them; by default each spectrum's own, as measured.
 
     Returns a matplotlib Figure. Raises ValueError if there is nothing to draw.
     """
     style.check_some(spectra, "no spectrum was given")
     figure = style.new_figure(1.0 + 5.4 * len(spectra), 4.2)
     for axes, (name, spectrum) in zip(figure.subplots(1, len(spectra), squeeze=False)[0], spectra.items(), strict=True):
-        draw_spectrum(axes, spectrum, (branch_ratio or {}).get(name), name)
+        draw_spectrum(axes, spectrum, (branch_ratio or {}).get(name, spectrum.branch_ratio), name)
     if title:
         figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
     return figure
