@@ -14,11 +14,10 @@ large one of them is.
 import ctypes
 import itertools
 
+import numba
 import numpy as np
-from numba import carray
-from numba.core import types
-from numba.extending import intrinsic
 
+from .call import pointer_to, word_at
 from .jit import inner
 
 
@@ -56,18 +55,6 @@ def columns(rows):
     return (objects, len(first), _LIKE[dtype]), starts[-1]
 
 
-@intrinsic
-def _pointer(typing_context, place, like):
-    """The address kept at `place`, as a pointer to numbers of like's dtype."""
-    pointer = types.CPointer(like.dtype)
-
-    def generate(context, builder, signature, arguments):
-        kept = context.get_value_type(pointer)
-        return builder.load(builder.inttoptr(arguments[0], kept.as_pointer()))
-
-    return pointer(types.int64, like), generate
-
-
 @inner
 def own(thread, threads, table, row, k):
     """The part that is this thread's of the k-th array in a row, flat; most often all of it, or nothing."""
@@ -76,7 +63,8 @@ def own(thread, threads, table, row, k):
     size = starts[k + 1] - starts[k]
     begin = _cut(thread * starts[-1] // threads - starts[k], size)
     end = _cut((thread + 1) * starts[-1] // threads - starts[k], size)
-    return carray(_pointer(objects[row * count + k] + _OFFSET, like), (size,))[begin:end]
+    numbers = pointer_to(word_at(objects[row * count + k] + _OFFSET))
+    return numba.carray(numbers, size, like.dtype)[begin:end]
 
 
 @inner
