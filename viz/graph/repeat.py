@@ -131,7 +131,7 @@ class Repeat:
 
     def row(self, number):
         """The row of a number that `Pattern` gives what backward showed."""
-        return number + (self.first if number < self.pattern.count_sent else self.then - self.pattern.count_sent)
+        return _row(number, self.first, self.then, self.pattern.count_sent)
 
     def step(self, loss):
         """Its `LaterStep`."""
@@ -182,9 +182,14 @@ class LaterStep(NamedTuple):
     count_sent: int
 
     def now(self):
-        gradients = [n + (self.first if n < self.count_sent else self.then - self.count_sent) for n in self.arrived]
+        gradients = [_row(number, self.first, self.then, self.count_sent) for number in self.arrived]
         activations = [self.rows[place] for place in self.forward]
         return Step(self.loss, self.structure, *self.rms[[gradients[::-1], activations]])
+
+
+def _row(number, first, then, count_sent):
+    """The row of a number as `Pattern` counts: the contributions lie from row `first` on, what follows from `then`."""
+    return number + (first if number < count_sent else then - count_sent)
 
 
 def _gone():

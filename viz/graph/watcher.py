@@ -148,7 +148,7 @@ class Watcher(engine.Observer):
 
     def outside(self, what):
         if self._gathered is None:
-            self._current_table().settle()
+            self._current.table.settle()
         elif self._gathered.began is None:
             self._gathered.settle()
         else:
@@ -156,7 +156,7 @@ class Watcher(engine.Observer):
 
     def changing(self):
         self._replay()
-        self._current_table().settle()
+        self._current.table.settle()
 
     # ------------------------------------------------------------------------------------ steps that are alike
 
@@ -198,20 +198,19 @@ class Watcher(engine.Observer):
 
     @property
     def _trace(self):
-        if not isinstance(self._current, Trace):
-            trace = self._current.trace()
-            self._last, self._current = trace if self._last is self._current else self._last, trace
-        return self._current
+        return self._recorded(self._current)
 
     @property
     def _finished(self):
-        if self._last is not None and not isinstance(self._last, Trace):
-            trace = self._last.trace()
-            self._last, self._current = trace, trace if self._current is self._last else self._current
-        return self._last
+        return self._recorded(self._last)
 
-    def _current_table(self):
-        return self._current.table
+    def _recorded(self, graph):
+        """A graph as a `Trace`, which a `Repeat` is made into when somebody asks for it."""
+        if graph is None or isinstance(graph, Trace):
+            return graph
+        trace = graph.trace()
+        self._last, self._current = [trace if one is graph else one for one in (self._last, self._current)]
+        return trace
 
     # ------------------------------------------------------------------------------------ operation by operation
 
