@@ -49,7 +49,7 @@ def accumulate_tiles(
         end = min(begin + CHUNK, last)
         for i in range(0, count, ROWS):
             acc, row = like(tile, panel, bias), panel_at
-            pixels = gather(tile, places, place + i)
+            pixels = gather(tile, places, place, i, count)
             for k in range(begin, end):
                 acc = outer(acc, x, pixels, origin + at(steps, k), panel, row)
                 row += width

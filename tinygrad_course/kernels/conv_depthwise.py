@@ -35,7 +35,7 @@ def weight_gradient_channel(o, dy, x, packing, job, tables, stride_h, stride_w, 
             for j in range(dy.shape[3]):
                 packed_dy[to + j * stride_w] = dy[n, o, i, j]
         for tap in range(0, job.taps, TAPS):
-            places, end = gather(tile, tables.shifts, tap), job.band * row_stride
+            places, end = gather(tile, tables.shifts, 0, tap, job.taps), job.band * row_stride
             for begin in range(0, end, PIECE):
                 acc = tile
                 for p in range(begin, min(begin + PIECE, end), length):

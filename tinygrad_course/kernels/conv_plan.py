@@ -58,9 +58,9 @@ class Job(typing.NamedTuple):
 class Tables(typing.NamedTuple):
     """What the kernels look up."""
 
-    shifts: np.ndarray  # (taps,), filled up to whole tiles
+    shifts: np.ndarray  # (taps,), and some more, so that there is room for whole tiles
     weights: np.ndarray  # (taps,): where in w each tap's number is
-    places: np.ndarray  # of all passes, each filled up to whole tiles
+    places: np.ndarray  # of all passes, each with some more
     passes: np.ndarray  # (passes, 7): first tap, last tap, first place, rows, columns, row, column; by row, column
 
 
@@ -75,7 +75,7 @@ def ceil_div(a, b):
 
 
 def _filled(numbers):
-    """A table, with some numbers more that the last tile reads in vain."""
+    """A table, with some numbers more: its length is how many results the tiles write."""
     return np.pad(np.asarray(numbers, np.int64).reshape(-1), (0, ROWS))
 
 

@@ -114,17 +114,23 @@ def like(typing_context, tile, panel, at):
 
 
 @intrinsic
-def gather(typing_context, tile, places, i):
-    """(places[i], ..., places[i + R - 1]), to be kept in registers."""
+def gather(typing_context, tile, places, first, i, count):
+    """(places[first + i], ..., places[first + i + R - 1]), to be kept in registers. There are `count` places from
+    `first` on: what the last tile has too many are the last place again, for nobody knows what lies at others."""
     several = types.UniTuple(types.intp, tile.rows)
 
     def generate(context, builder, signature, arguments):
-        _, places_value, i_value = arguments
-        pointer = address_of(context, builder, places, places_value, i_value)
-        numbers = [builder.load(beyond(builder, pointer, r)) for r in range(tile.rows)]
+        _, places_value, first_value, i_value, count_value = arguments
+        pointer = address_of(context, builder, places, places_value, first_value)
+        last = builder.sub(count_value, ir.Constant(count_value.type, 1))
+        numbers = []
+        for r in range(tile.rows):
+            place = builder.add(i_value, ir.Constant(i_value.type, r))
+            place = builder.select(builder.icmp_signed("<", place, last), place, last)
+            numbers.append(builder.load(builder.gep(pointer, [place])))
         return context.make_tuple(builder, several, numbers)
 
-    return several(tile, places, types.intp), generate
+    return several(tile, places, types.intp, types.intp, types.intp), generate
 
 
 @intrinsic
