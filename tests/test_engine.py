@@ -9,7 +9,8 @@ import pytest
 
 import tinygrad_course as tg
 from tinygrad_course import nn, optim
-from tinygrad_course.engine import Function, thread
+from tinygrad_course.function import Function
+from tinygrad_course.modes import thread
 
 
 def leaf(*values):

@@ -7,15 +7,15 @@ are in operators.py, changes in place in in_place.py, dtypes in dtypes.py; what 
 import numpy as np
 
 from . import engine, ops
+from .base import TensorBase, register_tensor_class
 from .dtypes import SUPPORTED, Conversions, as_array, as_tensor, float32, supported
-from .engine import TensorBase
 from .formatting import format_tensor
 from .in_place import InPlace, in_place_form
 from .modes import outside
 from .operators import Operators
 
 
-@engine.register_tensor_class
+@register_tensor_class
 class Tensor(Operators, InPlace, Conversions):
     """An array of numbers with a gradient.
 

@@ -1,7 +1,7 @@
 """Activations as layers: the classics. The others are in `piecewise.py` and `smooth.py`."""
 
 from .. import ops
-from ..engine import where
+from ..modes import where
 from .module import Module
 
 

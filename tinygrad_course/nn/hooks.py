@@ -12,8 +12,9 @@ import warnings
 import numpy as np
 
 from .. import ops
-from ..engine import Function, TensorBase, thread
-from ..modes import outside
+from ..base import TensorBase
+from ..function import Function
+from ..modes import outside, thread
 from ..tensor import Tensor
 
 _next_id = itertools.count()

@@ -2,7 +2,8 @@
 
 import itertools
 
-from ..engine import TensorBase, thread
+from ..base import TensorBase
+from ..modes import thread
 from .hooks import Hooks, RemovableHandle, call_with_hooks
 from .parameter import Parameter
 from .state import State

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import ops
-from ..engine import where
+from ..modes import where
 from ..tensor import Tensor
 from .module import Module, Parameter
 

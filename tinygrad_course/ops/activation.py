@@ -5,10 +5,11 @@ import warnings
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function
+from ..base import tensor_of
+from ..function import Function
 from ..kernels import activation as kernels
 from ..kernels import softmax as softmax_kernels
+from ..modes import where
 from .convert import cast, contiguous, expect_tensor, floating
 from .reduce import normalize_dims
 from .select import choose
@@ -143,7 +144,7 @@ def relu(input, inplace=False):
     """
     expect_tensor(input, "relu")
     if input._data.dtype.kind in "iu":
-        return engine._tensor_class(np.maximum(input._data, 0))
+        return tensor_of(np.maximum(input._data, 0))
     return ReLU()(floating(input))
 
 
@@ -186,7 +187,7 @@ def _prepared(name, x, dim, dtype):
     ndim = x._data.ndim
     if dim is None:
         dim = 0 if ndim in (0, 1, 3) else 1
-        warnings.warn(f"{engine.where()}{name}: pass dim; without it, dimension {dim} is taken", stacklevel=4)
+        warnings.warn(f"{where()}{name}: pass dim; without it, dimension {dim} is taken", stacklevel=4)
     x = floating(x) if dtype is None else cast(x, dtype)
     (axis,) = normalize_dims(dim, max(ndim, 1))
     return x, axis if ndim else ()

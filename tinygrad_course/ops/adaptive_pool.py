@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import where
+from ..base import tensor_of
+from ..modes import where
 from .bands import Mix, bands
 from .conv import SHAPES, as_images, from_images
 from .convert import expect_tensor
@@ -105,7 +105,7 @@ def _max(name, dims, x, output_size, return_indices):
     y = from_images(y, dims, ndim)
     if not return_indices:
         return y
-    return y, from_images(engine._tensor_class(winner.astype(np.int64)), dims, ndim)
+    return y, from_images(tensor_of(winner.astype(np.int64)), dims, ndim)
 
 
 def _winners(x, size):

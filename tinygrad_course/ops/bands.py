@@ -5,7 +5,7 @@ As a matrix, such a mixture is 0 but for a band, and the gradient goes back alon
 
 import numpy as np
 
-from ..engine import Function
+from ..function import Function
 from ..kernels import resample as kernels
 from .convert import contiguous
 

@@ -9,8 +9,9 @@ import operator
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..kernels import conv as kernels
+from ..modes import where
 from .convert import cast, contiguous, expect_tensor
 from .shape import reshaped
 

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
+from ..modes import where
 from . import convert
 from .index import GetItem, IndexPut, in_place, pick
 from .shape import common_shape, expand, reshape

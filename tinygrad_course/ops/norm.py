@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..kernels import norm as kernels
+from ..modes import where
 from .convert import contiguous, expect_floating
 
 __all__ = ["batch_norm"]

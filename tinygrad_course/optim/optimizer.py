@@ -3,7 +3,8 @@
 import copy
 from collections import defaultdict
 
-from ..engine import TensorBase, enable_grad, no_grad
+from ..base import TensorBase
+from ..modes import enable_grad, no_grad
 from ..ops.convert import contiguous
 
 NOT_NEGATIVE = ("weight_decay", "momentum", "eps", "lr_decay", "momentum_decay", "alpha", "initial_accumulator_value")
