@@ -3,8 +3,9 @@
 import numpy as np
 
 from .base import TensorBase
+from .differentiable import seed_of
 from .engine import backward
-from .tensor import Tensor, _seed
+from .tensor import Tensor
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
@@ -21,7 +22,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     for tensor in (*outputs, *inputs):
         if not tensor._requires_grad:
             raise RuntimeError(f"grad of a tensor that does not require grad: {tensor!r}")
-    seeds = [_seed(o, g, create_graph) for o, g in zip(outputs, grad_outputs, strict=True)]
+    seeds = [seed_of(o, g, create_graph) for o, g in zip(outputs, grad_outputs, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
     gradients = backward(outputs, seeds, retain_graph=keep, targets=inputs, create_graph=create_graph)
     for position, gradient in enumerate(gradients):
