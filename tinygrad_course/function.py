@@ -8,6 +8,7 @@ The walk back along it is in `engine.py`; the operations themselves, a family a 
 """
 
 import re
+import sys
 
 import numpy as np
 
@@ -32,6 +33,14 @@ class _Freed:
 
 
 FREED = _Freed()
+
+
+def _holders(edges):
+    """How many references to the node at the end of the first edge CPython counts, that of this function included."""
+    return sys.getrefcount(edges[0])
+
+
+_ALONE = _holders((_Freed(),))
 
 
 class Function:
@@ -177,6 +186,11 @@ class Function:
                     f"a tensor that backward still needs was changed in place: the {which} of {self.label()}, of "
                     f"shape {tuple(array.shape)}; change a clone() of it, or change it after backward()"
                 )
+
+    def alone_sees_its_input(self):
+        """Whether nobody else looks at what the node of its first input made, or at its gradient: no tensor is left
+        of it, no other operation read it, no hook waits for the gradient, and nobody watches the tape."""
+        return _holders(self.edges) == _ALONE and self.edges[0].hooks is None and not thread.state.observers
 
     def label(self):
         """`layers.3.conv1 (conv2d)`: where this node was made and what it is."""
