@@ -94,7 +94,7 @@ def test_rms_of_very_small_and_very_large_doubles(power):
 
 LAYOUTS = {
     "one number": (np.array(3.0), 1),
-    "no array": (np.float32(3.0), 1),
+    "no array": (np.float32(3.0), -1),
     "empty": (np.zeros((0, 3)), 0),
     "Fortran's order": (np.ones((4, 6), np.float32).T, 24),
     "a part": (np.ones((4, 6))[2:], 12),
@@ -118,6 +118,15 @@ def test_layouts_of_one_among_others(layout):
     assert rows[1, statistics.SIZE] == size
     if size > 0:
         assert rows[1, statistics.RMS] == pytest.approx(stats.root_mean_square(array))
+
+
+def test_what_the_kernel_cannot_read_is_measured_all_the_same():
+    table = stats.Table()
+    numbers = [table.add(np.asarray(array)) for array, _ in LAYOUTS.values()] + [table.add_all([np.float32(3.0), None])]
+    for number, (array, _) in zip(numbers, LAYOUTS.values(), strict=False):
+        found, whole = table[number], np.asarray(array).dtype.kind != "f"
+        assert found is None if whole else found.rms == pytest.approx(stats.root_mean_square(array))
+    assert table[numbers[-1]].value == 3.0 and table[numbers[-1] + 1] is None
 
 
 def test_without_numba_numpy_measures(monkeypatch):

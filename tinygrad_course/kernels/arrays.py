@@ -6,12 +6,13 @@ array object holds, and that it stays so. Where it is not so, `READABLE` is Fals
 """
 
 import ctypes
+import itertools
 
 import numpy as np
 
-# Where in an array object the address of its numbers is, how many dimensions there are, their extents, and the dtype
-# and flags, behind the head of any Python object.
-NUMBERS, NDIM, EXTENTS, DTYPE, FLAGS = (object.__basicsize__ + offset for offset in (0, 8, 16, 40, 48))
+# Where in an array object its class is, the last of what each Python object begins with, and behind that the address of
+# its numbers, how many dimensions there are, their extents, the dtype and the flags.
+CLASS, NUMBERS, NDIM, EXTENTS, DTYPE, FLAGS = (object.__basicsize__ + offset for offset in (-8, 0, 8, 16, 40, 48))
 
 
 def _is_readable():
@@ -19,10 +20,10 @@ def _is_readable():
     array = np.empty((3, 5))
     if ctypes.sizeof(ctypes.c_void_p) != 8 or np.ndarray.__basicsize__ < FLAGS + 8:
         return False
-    numbers, count, extents, strides, _, kind, flags = (ctypes.c_int64 * 7).from_address(id(array) + NUMBERS)
+    cls, numbers, count, extents, strides, _, kind, flags = (ctypes.c_int64 * 8).from_address(id(array) + CLASS)
     shape = (ctypes.c_int64 * 4).from_address(extents) if strides == extents + 16 else ()
-    return (numbers, count & 0xFFFFFFFF, kind, flags & 0xFFFFFFFF, *shape) == (
-        array.ctypes.data, 2, id(array.dtype), array.flags.num, 3, 5, 40, 8
+    return (cls, numbers, count & 0xFFFFFFFF, kind, flags & 0xFFFFFFFF, *shape) == (
+        id(np.ndarray), array.ctypes.data, 2, id(array.dtype), array.flags.num, 3, 5, 40, 8
     )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def addresses(arrays, behind=()):
     What lies at an address + NUMBERS is where the array's numbers are; if arrays are not `READABLE`, that alone is true.
     """
     if READABLE:
-        return np.fromiter([*map(id, arrays), *behind], np.int64)
+        return np.fromiter(itertools.chain(map(id, arrays), behind), np.int64, len(arrays) + len(behind))
     places = np.array([0] * len(arrays) + [array.ctypes.data for array in arrays] + list(behind), np.int64)
     places[: len(arrays)] = places.ctypes.data + 8 * np.arange(len(arrays), 2 * len(arrays)) - NUMBERS
     return places

@@ -12,7 +12,7 @@ other arrays are measured in the same call, changes no bit of the result.
 import numba
 import numpy as np
 
-from .arrays import DTYPE, EXTENTS, FLAGS, NDIM, NUMBERS, addresses
+from .arrays import CLASS, DTYPE, EXTENTS, FLAGS, NDIM, NUMBERS
 from .call import pointer_to, word_at
 from .jit import inner, kernel, part, shared
 
@@ -20,10 +20,9 @@ RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
 _CHUNK = 4096  # numbers that are summed in their own precision, before float64 takes over
 _SHARE = 8 * _CHUNK  # numbers that one thread takes at a time
-_MANY = 200_000  # numbers in all; to wake threads takes as long as to look at a fifth of them
+_MANY = 500_000  # numbers in all, from which on it is worth while to wake threads
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
-_DTYPES = id(np.dtype(np.float32)), id(np.dtype(np.float64)), id(None)  # the last in the place of an array
-_KNOWN = frozenset([np.ndarray, type(None)])
+_KINDS = id(np.ndarray), id(np.dtype(np.float32)), id(np.dtype(np.float64)), id(None)
 _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
 _SMALL_64, _LARGE_64 = 1e-280, 1e300
@@ -77,13 +76,19 @@ def _finish(x, small, large, row):
 
 
 @inner
-def _find(objects, dtypes, found, table, first):
+def _objects(place):
+    """The addresses of the objects in an array of objects that is itself the Python object at `place`."""
+    return numba.carray(pointer_to(word_at(place + NUMBERS)), word_at(word_at(place + EXTENTS)), np.int64)
+
+
+@inner
+def _find(objects, kinds, found, table, first):
     """Note where the numbers of the arrays are, and begin their rows. (Shares in all, numbers in all, unread arrays.)
 
-    objects: the addresses of the Python objects. What is None, of another dtype, or has gaps, gets the size -1; of
-    None, the other columns are nan.
+    objects: the addresses of the Python objects. What is None, no array or one of another dtype, or has gaps, gets
+    the size -1; of None, the other columns are nan.
     """
-    single, double, none = dtypes
+    ndarray, single, double, none = kinds
     shares = numbers = unread = 0
     for k in range(len(objects)):
         array, row = objects[k], table[first + k]
@@ -91,6 +96,9 @@ def _find(objects, dtypes, found, table, first):
         row[SIZE] = -1.0
         found[k, _FIRST], found[k, _COUNT] = shares, 0
         if array == none:
+            continue
+        if word_at(array + CLASS) != ndarray:
+            unread += 1
             continue
         kind, flags = word_at(array + DTYPE), word_at(array + FLAGS)
         if (kind != single and kind != double) or flags & _ALIGNED == 0 or flags & _CONTIGUOUS == 0:
@@ -144,10 +152,11 @@ def _add_up(found, parts, table, first):
 
 
 @kernel
-def _measure_few(objects, dtypes, table, first):
+def _measure_few(place, kinds, table, first):
     """Describe arrays if they have few numbers in all. (Whether it did, how many it could not read.)"""
+    objects = _objects(place)
     found = np.empty((len(objects) + 1, 4), np.int64)
-    shares, numbers, unread = _find(objects, dtypes, found, table, first)
+    shares, numbers, unread = _find(objects, kinds, found, table, first)
     if numbers >= _MANY:
         return False, unread
     parts = np.empty((shares, COLUMNS))
@@ -157,9 +166,10 @@ def _measure_few(objects, dtypes, table, first):
 
 
 @kernel
-def _find_many(objects, dtypes, table, first):
+def _find_many(place, kinds, table, first):
+    objects = _objects(place)
     found = np.empty((len(objects) + 1, 4), np.int64)
-    shares, _, _ = _find(objects, dtypes, found, table, first)
+    shares, _, _ = _find(objects, kinds, found, table, first)
     return found, np.empty((shares, COLUMNS))
 
 
@@ -175,18 +185,17 @@ def _finish_many(found, parts, table, first):
 
 
 def measure_many(arrays, table, first):
-    """Describe NumPy arrays, or None, in the rows of a table from `first` on, None by nan. The size of None, and of an
-    array that is not contiguous or not of float32 or float64, is -1; returns how many such arrays there are.
+    """Describe NumPy arrays, or None, in the rows of a table from `first` on, None by nan. The size of None, and of what
+    is no array or one that is not contiguous or not of float32 or float64, is -1; returns how many of these there are.
 
     One call for many small arrays: to hand one to a kernel takes longer than to look at a thousand numbers. The arrays
     must be `READABLE`.
     """
-    if not _KNOWN.issuperset(map(type, arrays)):
-        arrays = [array if array is None else np.asarray(array) for array in arrays]
-    objects = addresses(arrays)
-    done, unread = _measure_few(objects, _DTYPES, table, first)
+    objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
+    place = id(objects)
+    done, unread = _measure_few(place, _KINDS, table, first)
     if not done:
-        found, parts = _find_many(objects, _DTYPES, table, first)
+        found, parts = _find_many(place, _KINDS, table, first)
         _measure_part(found, parts)
         _finish_many(found, parts, table, first)
     return unread

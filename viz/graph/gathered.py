@@ -9,7 +9,7 @@ _ROOM = 4 << 20  # bytes that what is gathered may keep alive
 _NEAR = 1 << 21  # bytes of arrays that are measured together
 _FEW = 1 << 19  # bytes of outputs that are measured when backward is through
 _OBJECTS = 200  # bytes, at least, of an operation's own objects
-_SENT = itemgetter(2)
+_DATA, _SENT = itemgetter(3), itemgetter(2)
 
 
 class Gathered:
@@ -85,7 +85,7 @@ class Gathered:
         """Give the outputs that have none a row of the table."""
         first, last = len(self.rows), len(self.ran)
         self.rows += range(self.table.used, self.table.used + last - first)
-        self.table.add_all([data for *_, data in self.ran[first:]])
+        self.table.add_all(list(map(_DATA, self.ran[first:])))
 
     def _measure_outputs(self):
         self._show_outputs()

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .steps import Step, Structure
+from .steps import Step
 from .trace import Trace
 
-_KIND, _FORM = attrgetter("name", "scope", "needs"), attrgetter("shape", "dtype")
+_KIND, _FORM = attrgetter("scope", "needs"), attrgetter("shape", "dtype")
 _EDGES, _HOOKS, _ORDER = attrgetter("edges"), attrgetter("hooks"), attrgetter("order")
 _NODE, _DATA = itemgetter(0), itemgetter(3)
 
@@ -35,7 +35,7 @@ class Pattern:
         place_of = {end: place for place, end in enumerate([None, *nodes, *leaves])}
         self = cls()
         self.trace, self.structure, self.constants = trace, structure, gathered.constants
-        self.kinds, self.forms = _kinds_and_forms(gathered, nodes)
+        self.kinds = _kinds(gathered, nodes)
         reached, roots = list(map(_NODE, gathered.went)), [output.node for output in gathered.began[0]]
         places = [list(map(place_of.get, ends)) for ends in (edges, reached, roots)]
         older = list(trace.records) != list(map(_ORDER, nodes)) or None in [*chain.from_iterable(places), *roots]
@@ -61,7 +61,6 @@ class Pattern:
 
         What arrives where one contribution goes is this contribution.
         """
-        self.forward = self.visited[::-1]
         self.sent, self.met, self.several, came = [], [], [], {}
         number = 0
         for node, _, contributions in gathered.went:
@@ -93,7 +92,7 @@ class Pattern:
         if sizes != (len(self.visited), len(self.roots), len(self.totals), len(self.others)):  # a look shows variables
             return False
         nodes, reached = list(map(_NODE, gathered.ran)), list(map(_NODE, went))
-        if gathered.constants != self.constants or _kinds_and_forms(gathered, nodes) != (self.kinds, self.forms):
+        if gathered.constants != self.constants or _kinds(gathered, nodes) != self.kinds:
             return False
         leaves = [reference() for reference in self.references]
         ends = [None, *nodes, *leaves]
@@ -148,11 +147,8 @@ class Repeat:
 
     def step(self, loss):
         """Its `LaterStep`."""
-        pattern, rms = self.pattern, self.table.rows[: self.table.used, 0].copy()
-        return LaterStep(
-            loss, pattern.structure, rms, pattern.arrived, pattern.forward,
-            self.rows, self.first, self.then, pattern.count_sent,
-        )  # fmt: skip
+        rms = self.table.rows[: self.table.used, 0].copy()
+        return LaterStep(loss, self.pattern, rms, self.rows, self.first, self.then)
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""
@@ -181,9 +177,9 @@ class Repeat:
         return trace
 
 
-def _kinds_and_forms(gathered, nodes):
+def _kinds(gathered, nodes):
     """What ran, and what came out."""
-    return list(map(_KIND, nodes)), list(map(_FORM, map(_DATA, gathered.ran)))
+    return list(map(type, nodes)), list(map(_KIND, nodes)), list(map(_FORM, map(_DATA, gathered.ran)))
 
 
 def _picker(places):
@@ -195,19 +191,17 @@ class LaterStep(NamedTuple):
     """All that is needed to make a `Step`, which takes its time."""
 
     loss: float | None
-    structure: Structure
+    pattern: Pattern
     rms: np.ndarray  # of all arrays
-    arrived: list  # the number of the gradient of each operation that backward reached, as `Pattern` counts,
-    forward: list  # and the operations themselves, in forward order
     rows: list  # of the outputs
     first: int
     then: int
-    count_sent: int
 
     def now(self):
-        gradients = [_row(number, self.first, self.then, self.count_sent) for number in self.arrived]
-        activations = [self.rows[place] for place in self.forward]
-        return Step(self.loss, self.structure, *self.rms[[gradients[::-1], activations]])
+        pattern = self.pattern
+        gradients = [_row(number, self.first, self.then, pattern.count_sent) for number in reversed(pattern.arrived)]
+        activations = [self.rows[place] for place in reversed(pattern.visited)]
+        return Step(self.loss, pattern.structure, *self.rms[[gradients, activations]])
 
 
 def _row(number, first, then, count_sent):

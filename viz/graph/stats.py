@@ -105,6 +105,7 @@ class Table:
 
     def _measure_other(self, array, number):
         """Measure an array that the kernel does not know."""
+        array = np.asarray(array)  # NumPy's scalars are none
         if array.dtype.kind != "f":
             self.rows[number] = _NO_NUMBERS
         elif array.dtype.char in "fd":
@@ -156,7 +157,8 @@ def _kernel():
 def _by_numpy(arrays, table, first):
     """What the kernel does, in NumPy: its oracle, and its stand-in."""
     for number, array in enumerate(arrays, first):
-        table[number] = _NO_NUMBERS if array is None or array.dtype.kind != "f" else _numbers(array)
+        wide = None if array is None else np.asarray(array)
+        table[number] = _NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
 
 
 def _numbers(array):

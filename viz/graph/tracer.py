@@ -241,4 +241,7 @@ class Tracer(Observer):
 
 def loss_of(outputs):
     """The number that backward starts from, None if there is none."""
-    return next((float(output._data.item()) for output in outputs if output._data.size == 1), None)
+    for output in outputs:
+        if output._data.size == 1:
+            return float(output._data.item())
+    return None

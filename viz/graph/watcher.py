@@ -93,12 +93,12 @@ class Watcher(Tracer):
 
     def _begin_step(self):
         """Leave the next step out, gather it, or record it at once."""
-        self._tell_tracer()
-        if self._idle:
-            self.forward = _ignore
-        elif self._wait:
-            self._wait -= 1
-        elif self._saved_by is not None and not self._details:
+        if self._idle or self._wait or self._saved_by is None or self._details:
+            self._tell_tracer()
+            self._wait = max(0, self._wait - 1)
+            if self._idle:
+                self.forward = _ignore
+        else:
             self._gathered = gathered = Gathered(self._overflow)
             self.forward, self.backward, self.leaves = gathered.forward, gathered.backward, gathered.leaves
 
