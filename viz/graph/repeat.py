@@ -15,7 +15,7 @@ import numpy as np
 from .steps import Step
 from .trace import Trace
 
-_KIND, _FORM = attrgetter("scope", "needs"), attrgetter("shape", "dtype")
+_SCOPE, _FORM = attrgetter("scope"), attrgetter("shape", "dtype")
 _EDGES, _HOOKS, _ORDER = attrgetter("edges"), attrgetter("hooks"), attrgetter("order")
 _NODE, _DATA = itemgetter(0), itemgetter(3)
 
@@ -178,8 +178,8 @@ class Repeat:
 
 
 def _kinds(gathered, nodes):
-    """What ran, and what came out."""
-    return list(map(type, nodes)), list(map(_KIND, nodes)), list(map(_FORM, map(_DATA, gathered.ran)))
+    """What ran, where, and what came out."""
+    return list(map(type, nodes)), list(map(_SCOPE, nodes)), list(map(_FORM, map(_DATA, gathered.ran)))
 
 
 def _picker(places):

@@ -9,7 +9,7 @@ from tinygrad_course.function import Function
 from tinygrad_course.modes import Observer
 
 from . import steps
-from .details import Details, histogram, look_closer
+from .details import Look
 from .source import check_model, check_names, check_optimizer
 from .trace import LeafRecord, Trace, bytes_saved
 
@@ -73,7 +73,7 @@ class Tracer(Observer):
         if self._saved_by is None:
             trace.saved_bytes[order] = bytes_saved(node, inputs, self._kept)
         if self._details:
-            trace.details[order] = look_closer(node.name, data)
+            trace.details[order] = Look.at(node.name, data)
         if len(records) > self._sweep_at:
             trace.sweep()
             self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))
@@ -116,7 +116,7 @@ class Tracer(Observer):
         if node.hooks is not None:
             trace.hooked.add(order)
         if self._details:
-            trace.details[order] = trace.details.get(order, Details())._replace(gradient=histogram(gradient))
+            trace.details.setdefault(order, Look()).at_gradient(gradient)
 
     def leaves(self, gradients):
         if self._several:
