@@ -33,7 +33,7 @@ READABLE = _is_readable()
 def addresses(arrays, behind=()):
     """The addresses of array objects, and behind them some numbers, as one array of integers.
 
-    What lies at an address + NUMBERS is where the array's numbers are; if arrays are not `READABLE`, that alone is true.
+    What lies at an address + NUMBERS is where the array's numbers are: if arrays are not `READABLE`, only that holds.
     """
     if READABLE:
         return np.fromiter(itertools.chain(map(id, arrays), behind), np.int64, len(arrays) + len(behind))

@@ -20,7 +20,6 @@ from .arrays import NUMBERS, addresses
 from .call import pointer_to, word_at
 from .jit import inner
 
-
 _LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype("float32"), np.dtype("float64"))}
 
 

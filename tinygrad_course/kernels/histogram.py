@@ -5,7 +5,7 @@ import numpy as np
 from .jit import inner, kernel
 
 LOWEST, OCTAVES = -48, 64  # |x| from 2^-48 to 2^16; what lies outside is counted at the ends
-ZEROS, NOT_FINITE = 2 * OCTAVES, 2 * OCTAVES + 1  # places of their counts, behind those of negative and positive numbers
+ZEROS, NOT_FINITE = 2 * OCTAVES, 2 * OCTAVES + 1  # places of their counts, behind the octaves' of either sign
 PLACES = 2 * OCTAVES + 2
 _LANES = 4  # counts side by side: one that has just been written is slow to read
 
@@ -15,19 +15,22 @@ _SIGN_32, _SIGN_64 = np.int32(-(2**31)), np.int64(-(2**63))  # the bits of -0.0
 @inner
 def _count(bits, step, digits, exponents, sign, counts):
     """Count numbers that have these bits: a sign, an exponent, and so many digits."""
-    raw = np.zeros((_LANES, 2 * exponents), np.int32)  # by sign and exponent
+    raw = np.zeros((2 * exponents, _LANES), np.int32)  # by sign and exponent
     zeros = negative = 0
     for i in range(0, bits.size, step):
         word = bits[i]
-        raw[i % _LANES, (word >> digits) & (2 * exponents - 1)] += 1
+        raw[(word >> digits) & (2 * exponents - 1), i % _LANES] += 1
         zeros += word == 0
         negative += word == sign
     counts[:] = 0
     for k in range(2 * exponents):
+        found = raw[k].sum()
+        if found == 0:
+            continue
         exponent = k % exponents
         octave = min(max(exponent - exponents // 2 + 1 - LOWEST, 0), OCTAVES - 1)
         place = NOT_FINITE if exponent == exponents - 1 else octave + (OCTAVES if k < exponents else 0)
-        counts[place] += raw[:, k].sum()
+        counts[place] += found
     counts[OCTAVES] -= zeros
     counts[0] -= negative
     counts[ZEROS] = zeros + negative

@@ -108,7 +108,8 @@ def _find(objects, kinds, found, table, first):
         for axis in range(word_at(array + NDIM) & 0xFFFFFFFF):
             size *= word_at(extents + 8 * axis)
         row[SIZE] = size
-        found[k, _PLACE], found[k, _COUNT], found[k, _BYTES] = word_at(array + NUMBERS), size, 4 if kind == single else 8
+        found[k, _PLACE], found[k, _COUNT] = word_at(array + NUMBERS), size
+        found[k, _BYTES] = 4 if kind == single else 8
         shares += (size + _SHARE - 1) // _SHARE
         numbers += size
     found[len(objects), _FIRST] = shares
@@ -185,11 +186,11 @@ def _finish_many(found, parts, table, first):
 
 
 def measure_many(arrays, table, first):
-    """Describe NumPy arrays, or None, in the rows of a table from `first` on, None by nan. The size of None, and of what
-    is no array or one that is not contiguous or not of float32 or float64, is -1; returns how many of these there are.
+    """Describe NumPy arrays, or None, in the rows of a table from `first` on, None by nan.
 
-    One call for many small arrays: to hand one to a kernel takes longer than to look at a thousand numbers. The arrays
-    must be `READABLE`.
+    The size of None is -1, and of what is no array, or one that is not contiguous or not of float32 or float64: of
+    these it returns how many there are. One call for many small arrays: to hand one to a kernel takes longer than to
+    look at a thousand numbers. The arrays must be `READABLE`.
     """
     objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
     place = id(objects)

@@ -59,7 +59,8 @@ class Look:
             self.gradient = _count(gradient)
 
     def details(self):
-        return Details(_histogram(self.output), _histogram(self.gradient), *self.shares, self.line and _text(*self.line))
+        line = self.line and _text(*self.line)
+        return Details(_histogram(self.output), _histogram(self.gradient), *self.shares, line)
 
 
 _LIBRARY = os.path.dirname(os.path.abspath(tinygrad_course.__file__)) + os.sep

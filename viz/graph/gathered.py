@@ -5,7 +5,7 @@ from operator import itemgetter
 
 from .stats import Table
 
-_ROOM = 4 << 20  # bytes that what is gathered may keep alive
+ROOM = 4 << 20  # bytes that what is gathered may keep alive
 _NEAR = 1 << 21  # bytes of arrays that are measured together
 _FEW = 1 << 19  # bytes of outputs that are measured when backward is through
 _OBJECTS = 200  # bytes, at least, of an operation's own objects
@@ -31,7 +31,7 @@ class Gathered:
         self.leaf_of = {}  # id of a tensor that no operation made -> (the tensor, its row or -1, -1 - its number)
         self.made = {}  # id of an output that is not on the tape -> index of its operation
         self.constants = []  # of each operand without gradient: None, the index of its operation, or -1 - its leaf's
-        self._full, self._room, self._next = full, _ROOM, _ROOM - _NEAR
+        self._full, self._room, self._next = full, ROOM, ROOM - _NEAR
         self.first = 0  # row of the first contribution
         self._done = 0  # how many operations' contributions have been measured
         self._stop = self._chunk = 0  # after how many to do so again, and again
@@ -65,7 +65,7 @@ class Gathered:
         self.began = outputs, gradients
         self._show_outputs()
         self.first = self.table.used
-        shown = _ROOM - self._room
+        shown = ROOM - self._room
         if shown > _FEW:
             self.table.settle()
         self._stop = self._chunk = max(1, len(self.ran) * _NEAR // (2 * shown)) if shown else 1

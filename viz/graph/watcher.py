@@ -3,9 +3,11 @@
 import contextlib
 from itertools import zip_longest
 
+import numpy as np
+
 from tinygrad_course.modes import observe
 
-from .gathered import Gathered
+from .gathered import ROOM, Gathered
 from .repeat import Pattern
 from .tracer import Tracer, loss_of
 
@@ -31,10 +33,13 @@ class Watcher(Tracer):
         self._every, self._passes = int(every), 0
         self._idle = False  # this step is one that is not recorded
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
-        self._wait = self._waits = 0  # steps until the next one is gathered; how many there were after the last large one
+        self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
+        # What is gathered is freed at once. glibc gives the end of the heap back to the system, to be asked for again
+        # in the next step, unless it has seen a block come and go that is half as large (mallopt's dynamic threshold).
+        np.empty(ROOM // 2, np.uint8)
         self._learn_names()
         self._stack.enter_context(observe(self))
         return self
