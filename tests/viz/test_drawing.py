@@ -1,6 +1,7 @@
 """DOT text, the built-in layout, and the renderers with everything that can be missing."""
 
 import html
+import io
 import itertools
 import math
 import os
@@ -10,6 +11,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+import matplotlib.image
 import numpy as np
 import pytest
 import viz_nets as nets
@@ -319,3 +321,19 @@ def test_ticks():
         assert [value for value, _ in ticks] == sorted(value for value, _ in ticks)
         assert ticks[0][0] == -ticks[-1][0] == pytest.approx(-scale)
         assert (0, "10^0") in ticks
+
+
+def test_the_pen_for_large_graphs_draws_the_same_picture(flow, monkeypatch):
+    """But for a fraction of a pixel in the height of words; and an SVG names the same nodes and edges."""
+    pictures = []
+    for many in (10_000, 0):
+        monkeypatch.setattr(draw, "_MANY", many)
+        pixels = matplotlib.image.imread(io.BytesIO(draw.draw_bytes(flow, "png")), format="png")
+        svg = draw.draw_bytes(flow, "svg").decode()
+        words = sorted(ElementTree.fromstring(svg).itertext())
+        names = re.findall(r'<g id="([ne]\d+)"><title>', svg)
+        pictures.append((pixels[..., :3], names, [word for word in words if word.strip()]))
+        assert draw.draw_bytes(flow, "pdf").startswith(b"%PDF")
+    (slow, names, words), (quick, same_names, same_words) = pictures
+    assert slow.shape == quick.shape and np.abs(slow - quick).mean() < 0.01
+    assert sorted(names) == sorted(same_names) and words == same_words

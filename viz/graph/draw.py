@@ -12,6 +12,7 @@ _SCREEN = (1050.0, 600.0)  # points of a laptop's window, 1400 × 800 pixels: wh
 _FACTORS = (0.06, 0.12, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.5)  # on the shape of the room: few columns to many
 _TALLEST = 250.0  # points; what is higher may be wrapped
 _TERSE_GAP = 16.0
+_MANY = 1000  # nodes from which on speed counts
 _TRY_UP_TO = 400  # nodes up to which several layouts are tried
 
 
@@ -58,6 +59,10 @@ def draw(flow, *, wrap=True):
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     _prepare(axes, width, height)
+    if len(flow.nodes) > _MANY:
+        from .quick import QuickPen as Pen
+    else:
+        from .pen import Pen
     pen = Pen(axes, shrink)
     pen.legend(legend, _MARGIN, _MARGIN)
     left = _MARGIN + max(0.0, (legend.width - placed.width) / 2)

@@ -51,6 +51,22 @@ class Pen:
         options["linewidth"] = options.get("linewidth", 0.0) * self.size
         self.axes.add_artist(Rectangle((x, y), width, height, **options))
 
+    def rounded(self, x, y, width, height, radius, **options):
+        from matplotlib.patches import FancyBboxPatch
+
+        corners = f"round,pad=0,rounding_size={radius}"
+        self.axes.add_artist(FancyBboxPatch((x, y), width, height, boxstyle=corners, **options))
+
+    def polygon(self, corners, colour, **options):
+        from matplotlib.patches import Polygon
+
+        self.axes.add_artist(Polygon(corners, closed=True, facecolor=colour, linewidth=0, **options))
+
+    def line(self, path, **options):
+        from matplotlib.patches import PathPatch
+
+        self.axes.add_artist(PathPatch(path, facecolor="none", **options))
+
     def graph(self, flow, boxes, placed, left, top):
         """Everything but the legend, with the upper left corner of the layout at (left, top)."""
         centres = [(x + left, y + top) for x, y in placed.centres]
@@ -73,26 +89,20 @@ class Pen:
             self._node(node, box, x, y, flow)
 
     def _fold(self, fold):
-        from matplotlib.patches import FancyBboxPatch
-
         left, top, right, bottom = fold.box
         style = {"linestyle": "--", "edgecolor": theme.BORDER, "facecolor": "none", "linewidth": 1.0 * self.size}
-        corners = "round,pad=0,rounding_size=8"
-        self.axes.add_artist(FancyBboxPatch((left, top), right - left, bottom - top, boxstyle=corners, **style))
+        self.rounded(left, top, right - left, bottom - top, 8, **style)
         _, above, right, below = fold.caption_box
         self.text(right, (above + below) / 2, fold.caption, CAPTION, color=theme.INK, ha="right")
 
     def _node(self, node, box, x, y, flow):
-        from matplotlib.patches import FancyBboxPatch
-
         fill, border, width, dashed = labels.look(node, flow)
         ink = theme.ink_on(fill)
         x, y = x - box.width / 2, y - box.height / 2
-        patch = FancyBboxPatch(
-            (x, y), box.width, box.height, boxstyle="round,pad=0,rounding_size=5", facecolor=fill, edgecolor=border,
-            linewidth=width * self.size, linestyle="--" if dashed else "-", zorder=3, gid=node.id,
+        self.rounded(
+            x, y, box.width, box.height, 5, facecolor=fill, edgecolor=border, linewidth=width * self.size,
+            linestyle="--" if dashed else "-", zorder=3, gid=node.id,
         )  # fmt: skip
-        self.axes.add_artist(patch)
         line = y + PADDING - 1.0 + TITLE_LINE / 2
         style = {"color": ink, "zorder": 4}
         self.text(x + PADDING, line, box.title, TITLE, fontweight="bold", **style)
@@ -111,18 +121,16 @@ class Pen:
             self.rectangle(x + PADDING, line + 2.0, box.width - 2 * PADDING, 8.0, **frame)
 
     def _edge(self, name, edge, points, width, flow):
-        from matplotlib.patches import PathPatch, Polygon
-
         colour = labels.edge_colour(edge)
         style = "-" if not flow.has_gradients or edge.rms else "--" if edge.rms is None else ":"
         (ex, ey), (ux, uy) = points[-1], arrival(points)
         head = 5.0 + width
-        line = {"facecolor": "none", "edgecolor": colour, "linewidth": width * self.size, "linestyle": style}
-        self.axes.add_artist(PathPatch(_path(shortened(points, head * 0.9)), **line, zorder=2, gid=name))
+        path = _path(shortened(points, head * 0.9))
+        self.line(path, edgecolor=colour, linewidth=width * self.size, linestyle=style, zorder=2, gid=name)
         half = 2.2 + width * 0.62
         base = (ex - ux * head, ey - uy * head)
         corners = [(ex, ey), (base[0] - uy * half, base[1] + ux * half), (base[0] + uy * half, base[1] - ux * half)]
-        self.axes.add_artist(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
+        self.polygon(corners, colour, zorder=2)
 
     def _share(self, edge, share, place):
         ink = theme.HIGHWAY if edge.is_skip else theme.INK
@@ -160,11 +168,9 @@ class Pen:
             self.text(x + i * _BAR / 2, y + 31.0, word, _SMALL, ha=("left", "center", "right")[i], **ink)
 
     def _sample(self, key, x, y):
-        from matplotlib.patches import Polygon
-
         if key == "width":
             corners = [(x, y - 0.5), (x + 20.0, y - 3.0), (x + 20.0, y + 3.0), (x, y + 0.5)]
-            self.axes.add_artist(Polygon(corners, closed=True, facecolor=theme.TRUNK, linewidth=0))
+            self.polygon(corners, theme.TRUNK)
         elif key == "skip":
             self.rectangle(x, y - 1.5, 20.0, 3.0, facecolor=theme.HIGHWAY)
         elif key in ("dashed", "dotted"):
