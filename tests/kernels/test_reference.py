@@ -100,6 +100,15 @@ TABLE = {
         "keep": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, -1.0)],
         "choose": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, a(a.batch, 70))],
     },
+    "arithmetic": {
+        name: [
+            lambda a: (a(a.batch, 300), a(a.batch, 300)),
+            lambda a: (a(a.batch, 300), a.positive(300)),
+            lambda a: (a.positive(2, 1, 1), a.positive(a.batch, 2, 100, 1)),
+            lambda a: (a.positive(), a.positive(a.batch, 0)),
+        ]
+        for name in ("add", "subtract", "multiply", "divide")
+    },
     "conv": {
         "conv2d_forward": [
             lambda a, how=how, bias=bias: (
@@ -157,6 +166,13 @@ TABLE = {
             lambda a: (a(a.batch, 70), a.random.integers(0, 9, a.batch), 9),
             lambda a: (a(a.batch, 1), a.random.integers(0, 900, a.batch), 900),
             lambda a: (a(0, 4), a.random.integers(0, 5, 0), 5),
+        ],
+    },
+    "reduce": {
+        "sum_middle": [
+            lambda a: (a(4, a.batch, 70),),
+            lambda a: (a(2, a.batch, 1),),
+            lambda a: (a(2, 0, a.batch),),
         ],
     },
     "resample": {

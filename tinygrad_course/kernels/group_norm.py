@@ -33,21 +33,22 @@ def _moments(numbers, center):
 
 
 @shared(borrows=True)
-def _forward(thread, threads, x, weight, bias, eps, y, mean, variance, inverse_std):
+def _forward(thread, threads, x, sizes, weight, bias, eps, y, mean, variance, inverse_std):
+    """x and y are (N · G, K · P), the statistics flat; sizes = (G, K, P)."""
     real = x.dtype.type
-    N, G, K, P = x.shape
-    for row in part(thread, threads, N * G):
-        n, g = row // G, row % G
-        group, out = x[n, g].reshape(K * P), y[n, g].reshape(K * P)
+    G, K, P = sizes
+    for n in part(thread, threads, len(x)):
+        g = n % G
+        group, out = x[n], y[n]
         rough = real(_moments(group, real(0))[0] / group.size)
         total, square = _moments(group, rough)
         offset = total / group.size  # of the exact mean from the rough one
         v = square / group.size - offset * offset
         v = 0.0 if v < 0.0 else v
         offset = offset if offset == offset else 0.0  # the mean of numbers with inf among them
-        mean[n, g] = center = real(np.float64(rough) + offset)
-        variance[n, g] = real(v)
-        inverse_std[n, g] = scale = real(1.0 / np.sqrt(v + eps))
+        mean[n] = center = real(np.float64(rough) + offset)
+        variance[n] = real(v)
+        inverse_std[n] = scale = real(1.0 / np.sqrt(v + eps))
         shift = real((np.float64(center) - np.float64(rough) - offset) * np.float64(scale))  # what rounding took
         if weight.size == 0 and bias.size == 0:
             for i in range(group.size):
@@ -99,15 +100,15 @@ def _weigh(gradient, numbers, w, center, scale, weights, biases):
 
 
 @shared(borrows=True)
-def _backward(thread, threads, dy, x, weight, mean, inverse_std, dx, dweight, dbias, block):
-    """dweight, dbias (blocks, G, K): the sums over each block of `block` samples."""
+def _backward(thread, threads, dy, x, sizes, weight, mean, inverse_std, dx, dweight, dbias, block):
+    """dweight, dbias (blocks, G, K): the sums over each block of `block` samples; the others as above."""
     real = x.dtype.type
-    N, G, K, P = x.shape
+    G, K, P = sizes
     first, last = thread * len(dweight) // threads * block, (thread + 1) * len(dweight) // threads * block
-    for n in range(first, min(last, N)):
+    for n in range(first, min(last, len(x) // G)):
         for g in range(G):
-            group, gradient, out = x[n, g].reshape(K * P), dy[n, g].reshape(K * P), dx[n, g].reshape(K * P)
-            center, scale = mean[n, g], inverse_std[n, g]
+            group, gradient, out = x[n * G + g], dy[n * G + g], dx[n * G + g]
+            center, scale = mean[n * G + g], inverse_std[n * G + g]
             w, weights, biases = weight[g], dweight[n // block, g], dbias[n // block, g]
             if P == 1:
                 total, product = _weigh(gradient, group, w, center, scale, weights, biases)
@@ -133,6 +134,12 @@ def _backward(thread, threads, dy, x, weight, mean, inverse_std, dx, dweight, db
                         out_channel[i] = slope[i] * a - (channel[i] - center) * b - c
 
 
+def _rows(x):
+    """Each group a row."""
+    N, G, K, P = x.shape
+    return x.reshape(N * G, K * P)
+
+
 def _run(loop, x, *arguments):
     (loop.serial if x.size < SERIAL_BELOW or x.itemsize > 4 else loop)(*arguments)
 
@@ -150,8 +157,9 @@ def group_norm_forward(x, weight, bias, eps):
         if weight is not None or bias is not None:
             weight = np.ones(x.shape[1:3], x.dtype) if weight is None else weight
             bias = np.zeros(x.shape[1:3], x.dtype) if bias is None else bias
-        _run(_forward, x, x, none if weight is None else weight, none if bias is None else bias, float(eps),
-             y, mean, variance, inverse_std)  # fmt: skip
+        weight, bias = none if weight is None else weight, none if bias is None else bias
+        _run(_forward, x, _rows(x), x.shape[1:], weight, bias, float(eps), _rows(y),
+             mean.reshape(-1), variance.reshape(-1), inverse_std.reshape(-1))  # fmt: skip
     else:
         mean[...] = variance[...] = inverse_std[...] = np.nan
     return y, mean, variance, inverse_std
@@ -168,6 +176,7 @@ def group_norm_backward(dy, x, weight, mean, inverse_std):
     sums = np.zeros((2, -(-len(x) // block), *x.shape[1:3]), x.dtype)
     if x.size:
         weight = np.ones(x.shape[1:3], x.dtype) if weight is None else weight
-        _run(_backward, x, dy, x, weight, mean, inverse_std, dx, *sums, block)
+        _run(_backward, x, _rows(dy), _rows(x), x.shape[1:], weight, mean.reshape(-1), inverse_std.reshape(-1),
+             _rows(dx), *sums, block)  # fmt: skip
     dweight, dbias = sums.sum(1, dtype=np.float64).astype(x.dtype)
     return dx, dweight, dbias

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..engine import Function, TensorBase, where
 from ..kernels import activation as kernels
-from . import convert
+from . import convert, large
 from .division import div
+from .large import MANY
 from .select import choose
 
 __all__ = [
@@ -28,9 +29,12 @@ class Add(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return x + y
+        return x + y if x.size + y.size < MANY else large.add(x, y)
 
     def backward(self, dz):
+        return (dz, dz) if dz.size < MANY else (large.sum_to(dz, self, 0), large.sum_to(dz, self, 1))
+
+    def backward_on_tape(self, dz):
         return dz, dz
 
 
@@ -42,10 +46,11 @@ class Sub(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return x - y
+        return x - y if x.size + y.size < MANY else large.sub(x, y)
 
     def backward(self, dz):
-        return dz, -dz if self.needs[1] else None
+        dy = large.sum_to(dz, self, 1)  # before the sign is changed: there may be fewer numbers
+        return large.sum_to(dz, self, 0), None if dy is None else large.neg(dy)
 
 
 class Mul(Function):
@@ -57,10 +62,19 @@ class Mul(Function):
 
     def forward(self, x, y):
         self.saved = (y if self.needs[0] else None, x if self.needs[1] else None)
-        return x * y
+        return x * y if x.size + y.size < MANY else large.mul(x, y)
 
     def backward(self, dz):
         y, x = self.saved
+        if dz.size < MANY:
+            return None if y is None else dz * y, None if x is None else dz * x
+        return (
+            None if y is None else large.sum_to(large.mul(dz, y), self, 0),
+            None if x is None else large.sum_to(large.mul(dz, x), self, 1),
+        )
+
+    def backward_on_tape(self, dz):
+        y, x = self.saved_tensors()
         return None if y is None else dz * y, None if x is None else dz * x
 
 
@@ -81,7 +95,7 @@ class Pow(Function):
         dx = dy = None
         if self.needs[0]:
             one_for_all = not y.ndim
-            dx = dz * y * (x if one_for_all and y == 2 else _power(x, y - 1))
+            dx = large.mul(large.mul(dz, y), x if one_for_all and y == 2 else _power(x, y - 1))
             dx = dx if one_for_all and y != 0 else choose(y == 0, 0, dx)
         if self.needs[1]:
             dy = dz * choose((x == 0) & (y >= 0), 0, z * np.log(x))
@@ -92,7 +106,8 @@ def _power(x, y):
     """x^y. Squares and cubes are products, as in PyTorch: the general power takes 50 times as long."""
     if type(x) is not np.ndarray or y.ndim or x.dtype.kind != "f" or y not in (2, 3):
         return x**y
-    return x * x if y == 2 else x * x * x
+    square = large.mul(x, x)
+    return square if y == 2 else large.mul(square, x)
 
 
 class Neg(Function):
@@ -102,10 +117,10 @@ class Neg(Function):
     replayable = True
 
     def forward(self, x):
-        return -x
+        return large.neg(x)
 
     def backward(self, dz):
-        return -dz
+        return large.neg(dz)
 
 
 class Exp(Function):
@@ -121,7 +136,7 @@ class Exp(Function):
 
     def backward(self, dz):
         (z,) = self.saved
-        return dz * z
+        return large.mul(dz, z)
 
 
 class Log(Function):
@@ -136,7 +151,7 @@ class Log(Function):
 
     def backward(self, dz):
         (x,) = self.saved
-        return dz / x
+        return large.div(dz, x)
 
 
 class Sqrt(Function):

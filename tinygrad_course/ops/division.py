@@ -6,7 +6,7 @@ The rounded quotient is a staircase: where it is flat its gradient is 0, and on 
 import numpy as np
 
 from ..engine import Function, where
-from . import convert
+from . import convert, large
 from .rounding import trunc
 
 __all__ = ["div", "divide", "true_divide", "floor_divide", "remainder", "fmod"]
@@ -23,12 +23,13 @@ class Div(Function):
 
     def forward(self, x, y):
         self.saved = (x if self.needs[1] else None, y)
-        return x / y
+        return large.div(x, y)
 
     def backward(self, dz):
         x, y = self.saved
-        dx = dz / y
-        return dx, None if x is None else -dx * (x / y)
+        dx = large.div(dz, y)
+        dy = None if x is None else -large.mul(dx, large.div(x, y))
+        return large.sum_to(dx, self, 0), large.sum_to(dy, self, 1)
 
 
 class FloorDivide(Function):
