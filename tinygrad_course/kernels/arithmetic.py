@@ -55,7 +55,7 @@ def _once(x):
 
 
 def _combined(loop, numpy_loop, x, y):
-    shape = x.shape if x.shape == y.shape else np.broadcast_shapes(x.shape, y.shape)
+    shape = np.broadcast(x, y).shape
     z = empty(shape, x.dtype)
     if z.size < FEW:
         return numpy_loop(x, y, out=z)
