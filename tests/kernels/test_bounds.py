@@ -72,6 +72,7 @@ def layers(dtype):
         "mse_loss": lambda x: F.mse_loss(x, x.detach() * 0.5), "dropout": lambda x: F.dropout(x, 0.5),
         "cumsum": lambda x: tg.cumsum(x, 2), "mul": lambda x: x * x[:, :, :1], "div": lambda x: x[:, :1] / x,
         "add and sub": lambda x: x + x[:1] - x[:, :, :, :1], "sums": lambda x: x.sum((0, 2)) + x.mean((1, 3)).sum(),
+        "transpose": lambda x: x.permute(3, 1, 0, 2).contiguous(), "cat": lambda x: tg.cat([x, x[:, :1]], 1),
         "embedding": lambda x: x.reshape(-1, 1)[tg.zeros(3, dtype=tg.int64)],
     }  # fmt: skip
     random = np.random.default_rng(0)
@@ -98,7 +99,7 @@ def run(part, dtype):
     np.empty = lambda shape, dtype=float, **more: guarded(make(shape, dtype, **more))
     np.empty_like = lambda array, dtype=None, **more: np.empty(array.shape, dtype or array.dtype)
     buffers.LARGE = sys.maxsize  # used memory has other numbers behind it
-    module("arithmetic").FEW = arithmetic.MANY = large.MANY = 0  # so few numbers NumPy would take
+    module("arithmetic").FEW = module("arrange").FEW = arithmetic.MANY = large.MANY = 0  # so few numbers NumPy would take
     for case in globals()[part](dtype):
         print(case, flush=True)
     print("all done")

@@ -109,6 +109,12 @@ TABLE = {
         ]
         for name in ("add", "subtract", "multiply", "divide")
     },
+    "arrange": {
+        "copy_into": [
+            lambda a: (a(a.batch, 70), a(a.batch, 70)),
+            lambda a: (a(a.batch, 0), a(a.batch, 0)),
+        ],
+    },
     "conv": {
         "conv2d_forward": [
             lambda a, how=how, bias=bias: (
