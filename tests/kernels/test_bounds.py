@@ -66,6 +66,7 @@ def layers(dtype):
         "max_pool": lambda x: F.max_pool2d(x, 3, 2, 1), "avg_pool": lambda x: F.avg_pool2d(x, 3, 1, 1),
         "global max_pool": lambda x: F.adaptive_max_pool2d(x, 1),
         "global avg_pool": lambda x: F.adaptive_avg_pool2d(x, 1), "uneven pool": lambda x: F.adaptive_avg_pool2d(x, 3),
+        "uneven max_pool": lambda x: F.adaptive_max_pool2d(x, 3),
         "bilinear": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
         "linear": lambda x: F.linear(x, tg.ones(5, x.shape[-1], dtype=x.dtype)),
         "cross_entropy": lambda x: F.cross_entropy(x, tg.zeros(x.shape[0], *x.shape[2:], dtype=tg.int64)),
@@ -99,7 +100,7 @@ def run(part, dtype):
     np.empty = lambda shape, dtype=float, **more: guarded(make(shape, dtype, **more))
     np.empty_like = lambda array, dtype=None, **more: np.empty(array.shape, dtype or array.dtype)
     buffers.LARGE = sys.maxsize  # used memory has other numbers behind it
-    module("arithmetic").FEW = module("arrange").FEW = arithmetic.MANY = large.MANY = 0  # so few numbers NumPy would take
+    module("arithmetic").FEW = module("arrange").FEW = arithmetic.MANY = large.MANY = 0  # NumPy would take so few
     for case in globals()[part](dtype):
         print(case, flush=True)
     print("all done")

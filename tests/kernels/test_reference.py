@@ -238,6 +238,11 @@ TABLE = {
             lambda a: (a(a.batch, 4, 9, 11), *WINDOWS[0], (1, 1), WINDOWS[1]),
             lambda a: (np.round(a(a.batch, 4, 9, 11)), (2, 2), (2, 2), (0, 1), (2, 3), (4, 5)),
         ],
+        "max_windows": [
+            lambda a: (a(a.batch, 4, 9, 11), (np.array([0, 2, 8]), np.array([2, 9, 9])),
+                       (np.array([0, 10]), np.array([11, 11]))),
+            lambda a: (a(a.batch, 4, 9, 11), (np.array([], int),) * 2, (np.array([1]), np.array([3]))),
+        ],
         "max_pool2d_backward": [_max_pool_backward],
         "avg_pool2d_forward": [
             lambda a: (a(a.batch, 4, 9, 11), *WINDOWS[0], WINDOWS[1], True, None),

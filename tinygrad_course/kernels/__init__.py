@@ -21,8 +21,8 @@ import numpy as np
 from .threads import get_num_threads, set_num_threads
 
 FAMILIES = (
-    "activation", "arithmetic", "arrange", "conv", "group_norm", "index", "loss", "matmul", "norm", "optim", "pool", "reduce",
-    "resample", "softmax",
+    "activation", "arithmetic", "arrange", "conv", "group_norm", "index", "loss", "matmul", "norm", "optim", "pool",
+    "reduce", "resample", "softmax",
 )  # fmt: skip
 BACKENDS = ("numba", "numpy")
 
