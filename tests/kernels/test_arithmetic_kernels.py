@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_course.kernels import arithmetic, module
+from tinygrad_course.kernels import arithmetic, module, scan
 from tinygrad_course.kernels import reduce as sums
 
 TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
@@ -101,3 +101,25 @@ def test_threads_give_what_one_loop_gives(monkeypatch):
     threads = sums.sum_middle(x)
     monkeypatch.setattr(module("reduce"), "SERIAL_BELOW", 10**9, raising=False)
     assert threads.tobytes() == sums.sum_middle(x).tobytes()
+
+
+@pytest.mark.parametrize("from_end", [False, True])
+@pytest.mark.parametrize("shape", [*SIZES, (3, 70, 600)], ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_running_sums(monkeypatch, dtype, shape, from_end):
+    (x,) = _arrays([shape], dtype)
+    order = slice(None, None, -1 if from_end else 1)
+    y, exact = scan.running_sums(x, from_end), x[:, order].astype("longdouble").cumsum(1)[:, order]
+    assert y.dtype == dtype and y.flags.c_contiguous
+    scale = max(1.0, np.abs(exact).max(initial=0))
+    np.testing.assert_allclose(y, exact, rtol=0, atol=TOLERANCE[dtype] * scale)
+    for few in (0, 10**9):  # on all threads, and on one
+        monkeypatch.setattr(module("scan"), "FEW", few, raising=False)
+        assert y.tobytes() == scan.running_sums(x, from_end).tobytes()
+
+
+def test_running_sums_go_on_with_nan_and_inf():
+    x = np.ones((1, 5, 3), "float32")
+    x[0, 1], x[0, 3, 1] = (np.nan, np.inf, np.inf), -np.inf
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(scan.running_sums(x, False), x.cumsum(1))

@@ -71,7 +71,9 @@ def layers(dtype):
         "linear": lambda x: F.linear(x, tg.ones(5, x.shape[-1], dtype=x.dtype)),
         "cross_entropy": lambda x: F.cross_entropy(x, tg.zeros(x.shape[0], *x.shape[2:], dtype=tg.int64)),
         "mse_loss": lambda x: F.mse_loss(x, x.detach() * 0.5), "dropout": lambda x: F.dropout(x, 0.5),
-        "cumsum": lambda x: tg.cumsum(x, 2), "mul": lambda x: x * x[:, :, :1], "div": lambda x: x[:, :1] / x,
+        "smooth_l1_loss": lambda x: F.smooth_l1_loss(x, x.detach() * 0.5),
+        "cumsum": lambda x: tg.cumsum(x, 2) + tg.cumsum(x, 3),
+        "mul": lambda x: x * x[:, :, :1], "div": lambda x: x[:, :1] / x,
         "add and sub": lambda x: x + x[:1] - x[:, :, :, :1], "sums": lambda x: x.sum((0, 2)) + x.mean((1, 3)).sum(),
         "transpose": lambda x: x.permute(3, 1, 0, 2).contiguous(), "cat": lambda x: tg.cat([x, x[:, :1]], 1),
         "embedding": lambda x: x.reshape(-1, 1)[tg.zeros(3, dtype=tg.int64)],
@@ -94,13 +96,15 @@ def layers(dtype):
 def run(part, dtype):
     """All of one part's cases, with guarded memory for whatever the library makes."""
     from tinygrad_course.kernels import buffers, module
-    from tinygrad_course.ops import arithmetic, large
+    from tinygrad_course.ops import arithmetic, large, loss, scan
 
     make = np.empty
     np.empty = lambda shape, dtype=float, **more: guarded(make(shape, dtype, **more))
     np.empty_like = lambda array, dtype=None, **more: np.empty(array.shape, dtype or array.dtype)
     buffers.LARGE = sys.maxsize  # used memory has other numbers behind it
-    module("arithmetic").FEW = module("arrange").FEW = arithmetic.MANY = large.MANY = 0  # NumPy would take so few
+    for place in (module("arithmetic"), module("arrange"), scan, loss):
+        place.FEW = 0  # so few numbers NumPy would take
+    arithmetic.MANY = large.MANY = 0
     for case in globals()[part](dtype):
         print(case, flush=True)
     print("all done")

@@ -159,6 +159,13 @@ TABLE = {
             lambda a: (a(0, 30), a.plain(30, 20), a.plain(20)),
         ],
     },
+    "scan": {
+        "running_sums": [
+            lambda a: (a(2, a.batch, 70), False),
+            lambda a: (a(a.batch, 70, 1), True),
+            lambda a: (a(a.batch, 0, 1), True),
+        ],
+    },
     "softmax": {
         name: [lambda a: (a(a.batch, 30),), lambda a: (a(0, 4),), lambda a: (a(4, 0),)]
         for name in ("softmax", "log_softmax")
@@ -189,6 +196,10 @@ TABLE = {
         ],
     },
     "loss": {
+        "square_of_difference": [lambda a: (a(a.batch, 70), a(a.batch, 70))],
+        "times_difference": [lambda a: (a(a.batch, 70), a(a.batch, 70), 1.5)],
+        "huber": [lambda a: (a(a.batch, 70), a(a.batch, 70), 0.7, 1.5), lambda a: (a(0), a(0), 0.7, 1.5)],
+        "huber_slope": [lambda a: (a(a.batch, 70), a(a.batch, 70), 0.7, 1.5), lambda a: (a(0), a(0), 0.7, 1.5)],
         "cross_entropy_forward": [
             lambda a: (a(a.batch, 5, 7), a.targets(5, a.batch, 7), None, IGNORED, 0.0),
             lambda a: (a(a.batch, 50, 1), a.targets(50, a.batch, 1), a.positive(50), IGNORED, 0.1),

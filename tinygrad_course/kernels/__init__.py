@@ -22,7 +22,7 @@ from .threads import get_num_threads, set_num_threads
 
 FAMILIES = (
     "activation", "arithmetic", "arrange", "conv", "group_norm", "index", "loss", "matmul", "norm", "optim", "pool",
-    "reduce", "resample", "softmax",
+    "reduce", "resample", "scan", "softmax",
 )  # fmt: skip
 BACKENDS = ("numba", "numpy")
 

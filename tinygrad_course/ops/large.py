@@ -15,33 +15,35 @@ MANY = 100_000  # numbers of both operands
 
 
 def _many(x, y):
-    both = type(x) is type(y) is np.ndarray
-    return both and x.size + y.size >= MANY and x.dtype.kind == "f" and x.dtype == y.dtype
+    """Whether it is worth a kernel: many floating numbers in x, and an array or a number of NumPy's beside them."""
+    if type(x) is not np.ndarray or not isinstance(y, np.ndarray | np.generic):
+        return False
+    return x.size + y.size >= MANY and x.dtype.kind == "f" and x.dtype == y.dtype
 
 
 def add(x, y):
     """x + y."""
-    return arithmetic.add(x, y) if _many(x, y) else x + y
+    return arithmetic.add(x, np.asarray(y)) if _many(x, y) else x + y
 
 
 def sub(x, y):
     """x − y."""
-    return arithmetic.subtract(x, y) if _many(x, y) else x - y
+    return arithmetic.subtract(x, np.asarray(y)) if _many(x, y) else x - y
 
 
 def mul(x, y):
     """x y."""
-    return arithmetic.multiply(x, y) if _many(x, y) else x * y
+    return arithmetic.multiply(x, np.asarray(y)) if _many(x, y) else x * y
 
 
 def div(x, y):
     """x / y."""
-    return arithmetic.divide(x, y) if _many(x, y) else x / y
+    return arithmetic.divide(x, np.asarray(y)) if _many(x, y) else x / y
 
 
 def neg(x):
     """-x."""
-    return mul(x, np.array(-1, x.dtype)) if _many(x, x) else -x
+    return mul(x, x.dtype.type(-1)) if _many(x, x) else -x
 
 
 def sum_axes(x, axes, keepdim=False):
