@@ -153,6 +153,11 @@ TABLE = {
         ],
     },
     "matmul": {
+        "matmul_batch": [
+            lambda a: (a.plain(a.batch, 30, 40), a.plain(a.batch, 40, 20)),
+            lambda a: (a.plain(30, 40), a.plain(2, a.batch, 40, 20)),
+            lambda a: (a.plain(a.batch, 0, 4), a.plain(a.batch, 4, 2)),
+        ],
         "matmul": [
             lambda a: (a(a.batch, 30), a.plain(30, 20), a.plain(20)),
             lambda a: (a(a.batch, 30), a.plain(30, 20)),
