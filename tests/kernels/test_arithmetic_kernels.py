@@ -46,6 +46,16 @@ def test_arithmetic(name, dtype, pair):
         assert z.tobytes() == operation(x, y).tobytes()
 
 
+@pytest.mark.parametrize("value", [0.0, -np.inf, np.nan])
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_fill(dtype, pair, value):
+    for x, mask in (_arrays(PAIRS[pair], dtype), _arrays(PAIRS[pair][::-1], dtype)):
+        z = arithmetic.fill(x, mask > 0, value)
+        assert z.dtype == dtype and z.flags.c_contiguous and z.flags.writeable
+        np.testing.assert_array_equal(z, np.where(mask > 0, np.dtype(dtype).type(value), x))
+
+
 LAYOUTS = {  # arrays that are no C-contiguous ones
     "repeated": lambda x: np.broadcast_to(x[:1], x.shape),
     "repeated along rows": lambda x: np.broadcast_to(x[:, :1], x.shape),

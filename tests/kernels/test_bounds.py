@@ -75,6 +75,7 @@ def layers(dtype):
         "cumsum": lambda x: tg.cumsum(x, 2) + tg.cumsum(x, 3),
         "mul": lambda x: x * x[:, :, :1], "div": lambda x: x[:, :1] / x,
         "add and sub": lambda x: x + x[:1] - x[:, :, :, :1], "sums": lambda x: x.sum((0, 2)) + x.mean((1, 3)).sum(),
+        "masked_fill": lambda x: x.masked_fill(tg.ones(x.shape[1:]).triu() > 0, -1.0),
         "matmul": lambda x: x @ x.swapaxes(-1, -2), "einsum": lambda x: tg.einsum("nchw,nchv->ncvw", x, x),
         "transpose": lambda x: x.permute(3, 1, 0, 2).contiguous(), "cat": lambda x: tg.cat([x, x[:, :1]], 1),
         "embedding": lambda x: x.reshape(-1, 1)[tg.zeros(3, dtype=tg.int64)],
@@ -97,13 +98,18 @@ def layers(dtype):
 def run(part, dtype):
     """All of one part's cases, with guarded memory for whatever the library makes."""
     from tinygrad_course.kernels import buffers, module
-    from tinygrad_course.ops import arithmetic, large, linear, loss, scan
+    from tinygrad_course.ops import arithmetic, large, linear, loss, mask, scan
 
     make = np.empty
-    np.empty = lambda shape, dtype=float, **more: guarded(make(shape, dtype, **more))
+
+    def empty(shape, dtype=float, **more):
+        array = make(shape, dtype, **more)
+        return guarded(array) if array.itemsize else array  # NumPy broadcasts shapes with numbers of no bytes
+
+    np.empty = empty
     np.empty_like = lambda array, dtype=None, **more: np.empty(array.shape, dtype or array.dtype)
     buffers.LARGE = sys.maxsize  # used memory has other numbers behind it
-    for place in (module("arithmetic"), module("arrange"), linear, loss, scan):
+    for place in (module("arithmetic"), module("arrange"), linear, loss, mask, scan):
         place.FEW = 0  # so few numbers NumPy would take
     arithmetic.MANY = large.MANY = module("matmul").SERIAL_BELOW = 0
     for case in globals()[part](dtype):

@@ -108,6 +108,12 @@ TABLE = {
             lambda a: (a.positive(), a.positive(a.batch, 0)),
         ]
         for name in ("add", "subtract", "multiply", "divide")
+    }
+    | {
+        "fill": [
+            lambda a: (a(a.batch, 300), a.plain(300) > 0, 1.5),
+            lambda a: (a(a.batch, 0), a.plain(a.batch, 1) > 0, 1.5),
+        ],
     },
     "arrange": {
         "copy_into": [

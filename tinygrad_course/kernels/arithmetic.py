@@ -1,4 +1,4 @@
-"""Arithmetic of two large arrays with broadcasting, shared by the threads: x + y, x − y, x y, x / y.
+"""Arithmetic of two large arrays with broadcasting, shared by the threads: x + y, x − y, x y, x / y, and masks.
 
 However many axes the arrays have, neighbouring axes along which both of them go on, or one of them is repeated, are
 one: a bias on rows is (rows, columns) and (1, columns), one on images (samples, channels, pixels) and
@@ -15,7 +15,7 @@ from .elementary import always_inner
 from .jit import inner, shared
 
 FEW = 100_000  # numbers; for less NumPy, on one thread, is as fast
-ADD, SUBTRACT, MULTIPLY, DIVIDE = range(4)
+ADD, SUBTRACT, MULTIPLY, DIVIDE, FILL = range(5)
 SHORT = 8  # numbers in a row that are not worth a loop of their own
 
 
@@ -68,8 +68,10 @@ def _combined(loop, numpy_loop, x, y):
 
 
 @always_inner
-def _apply(operation, a, b):
+def _apply(operation, a, b, value):
     """Each kernel names one operation, so that the compiler leaves the others out."""
+    if operation == FILL:
+        return value if b else a
     if operation == ADD:
         return a + b
     if operation == SUBTRACT:
@@ -80,7 +82,7 @@ def _apply(operation, a, b):
 
 
 @inner(borrows=True, forceinline=True)
-def _rows(operation, thread, threads, x, y, z, sizes, x_steps, y_steps):
+def _rows(operation, thread, threads, x, y, value, z, sizes, x_steps, y_steps):
     _, middle, columns = sizes
     i, last = thread * z.size // threads, (thread + 1) * z.size // threads
     while i < last:
@@ -91,34 +93,39 @@ def _rows(operation, thread, threads, x, y, z, sizes, x_steps, y_steps):
         b = y[row // middle * y_steps[0] + row % middle * y_steps[1] + column * y_steps[2] :]
         if x_steps[2] == 0:
             for k in range(count):
-                out[k] = _apply(operation, a[0], b[k])
+                out[k] = _apply(operation, a[0], b[k], value)
         elif y_steps[2] == 0:
             for k in range(count):
-                out[k] = _apply(operation, a[k], b[0])
+                out[k] = _apply(operation, a[k], b[0], value)
         else:
             for k in range(count):
-                out[k] = _apply(operation, a[k], b[k])
+                out[k] = _apply(operation, a[k], b[k], value)
         i += count
 
 
 @shared(borrows=True)
 def _add(thread, threads, x, y, z, sizes, x_steps, y_steps):
-    _rows(ADD, thread, threads, x, y, z, sizes, x_steps, y_steps)
+    _rows(ADD, thread, threads, x, y, 0, z, sizes, x_steps, y_steps)
 
 
 @shared(borrows=True)
 def _subtract(thread, threads, x, y, z, sizes, x_steps, y_steps):
-    _rows(SUBTRACT, thread, threads, x, y, z, sizes, x_steps, y_steps)
+    _rows(SUBTRACT, thread, threads, x, y, 0, z, sizes, x_steps, y_steps)
 
 
 @shared(borrows=True)
 def _multiply(thread, threads, x, y, z, sizes, x_steps, y_steps):
-    _rows(MULTIPLY, thread, threads, x, y, z, sizes, x_steps, y_steps)
+    _rows(MULTIPLY, thread, threads, x, y, 0, z, sizes, x_steps, y_steps)
 
 
 @shared(borrows=True)
 def _divide(thread, threads, x, y, z, sizes, x_steps, y_steps):
-    _rows(DIVIDE, thread, threads, x, y, z, sizes, x_steps, y_steps)
+    _rows(DIVIDE, thread, threads, x, y, 0, z, sizes, x_steps, y_steps)
+
+
+@shared(borrows=True)
+def _fill(thread, threads, x, mask, value, z, sizes, x_steps, mask_steps):
+    _rows(FILL, thread, threads, x, mask, value, z, sizes, x_steps, mask_steps)
 
 
 def add(x, y):
@@ -139,3 +146,16 @@ def multiply(x, y):
 def divide(x, y):
     """z = x / y."""
     return _combined(_divide, np.divide, x, y)
+
+
+def fill(x, mask, value):
+    """z = value, a number, where the mask is true, else x."""
+    z = empty(np.broadcast(x, mask).shape, x.dtype)
+    a, b = _once(x), _once(mask)
+    plan = _loop(z.shape, a.shape, b.shape) if z.size >= FEW else None
+    if plan is None:
+        z[...] = x
+        np.copyto(z, x.dtype.type(value), where=mask)
+    else:
+        _fill(a.reshape(-1), b.reshape(-1), x.dtype.type(value), z.reshape(-1), *plan)
+    return z

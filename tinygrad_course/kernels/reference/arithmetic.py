@@ -21,3 +21,8 @@ def multiply(x, y):
 def divide(x, y):
     """x / y"""
     return np.asarray(x / y)
+
+
+def fill(x, mask, value):
+    """value where the mask is true, else x"""
+    return np.where(mask, x.dtype.type(value), x)
