@@ -133,3 +133,18 @@ def test_running_sums_go_on_with_nan_and_inf():
     x[0, 1], x[0, 3, 1] = (np.nan, np.inf, np.inf), -np.inf
     with np.errstate(invalid="ignore"):
         np.testing.assert_array_equal(scan.running_sums(x, False), x.cumsum(1))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (3, 70_001), (301, 337), (0, 3)], ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_share(dtype, shape):
+    x, dz = _arrays([shape, shape[:1]], dtype)
+    x = np.round(x)
+    if shape[0] > 2:
+        x[1, 2], x[2, :3] = np.nan, np.inf
+    z = x.max(1, initial=-np.inf)
+    dx = sums.share(dz, z, x)
+    equal = np.array([np.isnan(row) if np.isnan(best) else row == best for row, best in zip(x, z)]).reshape(shape)
+    exact = equal * (dz / equal.sum(1).clip(1))[:, None]
+    assert dx.dtype == dtype and dx.tobytes() == sums.share(dz, z, x).tobytes()
+    np.testing.assert_allclose(dx, exact, rtol=TOLERANCE[dtype], atol=0)

@@ -75,6 +75,9 @@ def layers(dtype):
         "cumsum": lambda x: tg.cumsum(x, 2) + tg.cumsum(x, 3),
         "mul": lambda x: x * x[:, :, :1], "div": lambda x: x[:, :1] / x,
         "add and sub": lambda x: x + x[:1] - x[:, :, :, :1], "sums": lambda x: x.sum((0, 2)) + x.mean((1, 3)).sum(),
+        "amax": lambda x: x.amax((2, 3)) + x.max() + x.max(1)[0].sum(),
+        "rms_norm": lambda x: F.rms_norm(x, x.shape[1:]), "std": lambda x: x.std((1, 3), correction=0),
+        "softmax of rows": lambda x: F.softmax(x, 3),
         "masked_fill": lambda x: x.masked_fill(tg.ones(x.shape[1:]).triu() > 0, -1.0),
         "matmul": lambda x: x @ x.swapaxes(-1, -2), "einsum": lambda x: tg.einsum("nchw,nchv->ncvw", x, x),
         "transpose": lambda x: x.permute(3, 1, 0, 2).contiguous(), "cat": lambda x: tg.cat([x, x[:, :1]], 1),
@@ -98,7 +101,7 @@ def layers(dtype):
 def run(part, dtype):
     """All of one part's cases, with guarded memory for whatever the library makes."""
     from tinygrad_course.kernels import buffers, module
-    from tinygrad_course.ops import arithmetic, large, linear, loss, mask, scan
+    from tinygrad_course.ops import arithmetic, extrema, large, linear, loss, mask, scan
 
     make = np.empty
 
@@ -111,7 +114,7 @@ def run(part, dtype):
     buffers.LARGE = sys.maxsize  # used memory has other numbers behind it
     for place in (module("arithmetic"), module("arrange"), linear, loss, mask, scan):
         place.FEW = 0  # so few numbers NumPy would take
-    arithmetic.MANY = large.MANY = module("matmul").SERIAL_BELOW = 0
+    arithmetic.MANY = extrema.MANY = large.MANY = module("matmul").SERIAL_BELOW = 0
     for case in globals()[part](dtype):
         print(case, flush=True)
     print("all done")

@@ -198,6 +198,10 @@ TABLE = {
             lambda a: (a(2, a.batch, 1),),
             lambda a: (a(2, 0, a.batch),),
         ],
+        "share": [
+            lambda a: (a(3), np.ones(3, a.dtype), np.round(a(3, a.batch)).clip(None, 1)),
+            lambda a: (a(0), a(0), a(0, 7)),
+        ],
     },
     "resample": {
         "mix": [

@@ -1,4 +1,4 @@
-"""Sums over neighbouring axes. A thread owns some of the partial sums.
+"""Sums over neighbouring axes, and the gradient of maxima. A thread owns some of the partial sums, or of the rows.
 
 Numbers are added up in runs, then the sums of runs in runs, and so on: what rounding takes grows with the logarithm
 of how many they are, and the runs, so each bit, do not depend on the number of threads.
@@ -55,3 +55,25 @@ def sum_middle(x):
         x, count = y, y.shape[1]
         if count == 1:
             return y.reshape(outer, inner_size)
+
+
+@shared(borrows=True)
+def _share(thread, threads, dz, z, x, dx):
+    for n in part(thread, threads, len(x)):
+        row, out, best = x[n], dx[n], z[n]
+        missing = best != best
+        count = x.dtype.type(0)
+        for i in range(row.size):
+            out[i] = x.dtype.type((row[i] == best) | (missing & (row[i] != row[i])))
+            count += out[i]
+        each = dz[n] / count
+        for i in range(row.size):
+            out[i] = each if out[i] != 0 else x.dtype.type(0)
+
+
+def share(dz, z, x):
+    """dx (N, n): dz_n, divided evenly among the numbers of row n of x that equal z_n; NaN equals NaN."""
+    dx = empty(x.shape, x.dtype)
+    if x.size:
+        (_share.serial if x.size < SERIAL_BELOW else _share)(dz, z, x, dx)
+    return dx

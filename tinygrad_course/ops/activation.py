@@ -132,8 +132,8 @@ def _along(axis, by_rows, *arrays):
         return by_rows(*[contiguous(array).reshape(rows) for array in arrays]).reshape(shape)
     moved = [np.moveaxis(array, axis, -1) for array in arrays]
     rows = math.prod(moved[0].shape[:-1]), shape[axis]
-    result = by_rows(*[np.array(array, order="C").reshape(rows) for array in moved])
-    return np.array(np.moveaxis(result.reshape(moved[0].shape), -1, axis), order="C")
+    result = by_rows(*[contiguous(array).reshape(rows) for array in moved])
+    return contiguous(np.moveaxis(result.reshape(moved[0].shape), -1, axis))
 
 
 def relu(input, inplace=False):
