@@ -184,6 +184,7 @@ TABLE = {
             lambda a: (a(a.batch, 6, 1), None, None, 1e-3),
             lambda a: (a(0, 6, 4), None, None, 1e-3),
             lambda a: (a(a.batch, 6, 70), a.plain(6), a.plain(6), 1e-5, True),
+            lambda a: (a.plain(a.batch, 6, 70), None, None, 1e-5, False, (a.plain(6), a.positive(6), 0.3)),
         ],
         "normalize_with": [
             lambda a: (a(a.batch, 6, 3), None, a.plain(6), a.plain(6), a.positive(6), True),
