@@ -6,7 +6,7 @@ from .jit import shared
 SERIAL_BELOW = 16_000  # numbers
 
 
-@shared
+@shared(borrows=True)
 def _add_rows(thread, threads, rows, index, total):
     """Each thread reads all integers, and adds the rows that are its own."""
     first, last = thread * len(total) // threads, (thread + 1) * len(total) // threads

@@ -6,9 +6,10 @@ Else it is a stretch of one sample's positions, and the loops run along S. A thr
 
 import numpy as np
 
+from .activation import cheap
 from .buffers import empty_like
 from .elementary import exp
-from .jit import inner, part, shared
+from .jit import inner, part, places, shared
 from .softmax import row_maximum
 
 SERIAL_BELOW = 8_000  # logits
@@ -212,3 +213,35 @@ def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore
             int(ignore_index), float(label_smoothing), dlogits,
         )  # fmt: skip
     return dlogits
+
+
+@cheap
+def square_of_difference(thread, threads, x, y, losses):
+    """losses = (x − y)²."""
+    for i in places(thread, threads, x.size):
+        losses[i] = (x[i] - y[i]) * (x[i] - y[i])
+
+
+@cheap
+def times_difference(thread, threads, x, y, rate, slope):
+    """slope = rate · (x − y)."""
+    for i in places(thread, threads, x.size):
+        slope[i] = rate * (x[i] - y[i])
+
+
+@cheap
+def huber(thread, threads, x, y, bound, rate, losses):
+    """losses = rate · c (d − c/2), d = x − y, c = d held within [−bound, bound]."""
+    half = x.dtype.type(0.5)
+    for i in places(thread, threads, x.size):
+        d = x[i] - y[i]
+        c = -bound if d <= -bound else (bound if d >= bound else d)
+        losses[i] = c * (d - half * c) * rate
+
+
+@cheap
+def huber_slope(thread, threads, x, y, bound, rate, slope):
+    """slope = rate · c, c as above."""
+    for i in places(thread, threads, x.size):
+        d = x[i] - y[i]
+        slope[i] = (-bound if d <= -bound else (bound if d >= bound else d)) * rate

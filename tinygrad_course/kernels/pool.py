@@ -14,6 +14,7 @@ from .buffers import empty
 from .jit import inner, part, shared
 
 SERIAL_BELOW = 16_000  # elements of x
+_ONE = np.array([0]), np.array([1])  # one window, of one number
 
 
 @inner
@@ -104,6 +105,9 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
     A window with no tap inside gives −inf and −1.
     """
     N, C, H, W = x.shape
+    if _whole(x.shape, kernel, padding, output_size) and _pair(dilation) == (1, 1):
+        y, index = max_windows(x.reshape(N, C, 1, H * W), _ONE, (_ONE[0], np.array([H * W])))
+        return y, index
     y = empty((N, C, *output_size), x.dtype)
     index = empty(y.shape, np.int32)
     if y.size:
@@ -112,6 +116,38 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
             x.reshape(N * C, H, W), y.reshape(N * C, -1), index.reshape(N * C, -1), _pair(output_size),
             _pair(kernel), _pair(stride), _pair(padding), _pair(dilation),
         )  # fmt: skip
+    return y, index
+
+
+@shared(borrows=True)
+def _max_windows(thread, threads, x, y, index, top, bottom, left, right):
+    W = x.shape[2]
+    for plane in part(thread, threads, len(x)):
+        place = 0
+        for h in range(top.size):
+            for o in range(left.size):
+                best, best_place = x[plane, top[h], left[o]], top[h] * W + left[o]
+                for i in range(top[h], bottom[h]):
+                    row = x[plane, i, left[o] : right[o]]
+                    for j in range(row.size):
+                        if row[j] > best or row[j] != row[j]:
+                            best, best_place = row[j], i * W + left[o] + j
+                y[plane, place] = best
+                index[plane, place] = best_place
+                place += 1
+
+
+def max_windows(x, rows, columns):
+    """(y, index) as `max_pool2d_forward` gives them, of windows of any size, none of them empty.
+
+    rows and columns are pairs of integer arrays: where the windows along the axis begin, and where they end.
+    """
+    N, C, H, W = x.shape
+    y = empty((N, C, rows[0].size, columns[0].size), x.dtype)
+    index = empty(y.shape, np.int32)
+    if y.size:
+        loop = _max_windows.serial if _small(x) else _max_windows
+        loop(x.reshape(N * C, H, W), y.reshape(N * C, -1), index.reshape(N * C, -1), *rows, *columns)
     return y, index
 
 
@@ -124,7 +160,7 @@ def _pair(numbers):
     return int(numbers[0]), int(numbers[1])
 
 
-@shared
+@shared(borrows=True)
 def _scatter(thread, threads, dy, index, dx):
     for plane in part(thread, threads, len(dy)):
         gradient, place, target = dy[plane], index[plane], dx[plane]
@@ -221,7 +257,7 @@ def _average_planes(thread, threads, x, y, output_size, kernel_size, stride, pad
                     y_row[o] = sums[h, o] / divisors[h, o]
 
 
-@inner
+@inner(borrows=True)
 def _clear(row):
     for i in range(row.size):
         row[i] = 0
