@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_course as tg
-from tinygrad_course.engine import Function, _changes
+from tinygrad_course.base import changes
+from tinygrad_course.function import Function
 from tinygrad_course.gradient import GradcheckError
 
 
@@ -98,11 +99,11 @@ def test_a_function_that_leaves_the_tape_is_rejected(x):
 
 
 def test_inputs_are_left_as_they_were(x):
-    before, version = x.data.copy(), _changes.of(x.data)
+    before, version = x.data.copy(), changes.of(x.data)
     x.grad = tg.ones(2, 3)
     tg.gradcheck(lambda x: x * x, x)
     np.testing.assert_array_equal(x.data, before)
-    assert _changes.of(x.data) == version
+    assert changes.of(x.data) == version
     np.testing.assert_array_equal(x.grad.data, np.ones((2, 3)))
 
 

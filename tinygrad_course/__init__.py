@@ -14,12 +14,12 @@ from . import data, linalg, nn, optim, random
 from .compiled import compile
 from .creation import *
 from .dtypes import bool_, float32, float64, int8, int16, int32, int64, uint8
-from .engine import Observer, enable_grad, is_grad_enabled, no_grad, observe, set_grad_enabled
 from .functional import *
 from .functional import __all__ as _functional
 from .generator import manual_seed
 from .gradient import grad, gradcheck, gradgradcheck
 from .kernels import get_backend, get_num_threads, set_backend, set_num_threads
+from .modes import Observer, enable_grad, is_grad_enabled, no_grad, observe, set_grad_enabled
 from .summary import summary
 from .tensor import Tensor, from_numpy, is_floating_point, is_tensor, numel, tensor
 

@@ -10,8 +10,8 @@ import numbers
 import numpy as np
 
 from . import dtypes
+from .base import TensorBase
 from .dtypes import bool_, float32, int64
-from .engine import TensorBase
 from .generator import default_generator
 from .ops.shape import sizes_of
 from .tensor import Tensor

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from . import engine, ops
-from .engine import TensorBase
+from . import ops
+from .base import TensorBase, tensor_of
 
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
@@ -51,7 +51,7 @@ def supported(array):
 
 def as_tensor(value):
     """The tensor itself, or one with a copy of the numbers."""
-    return value if isinstance(value, TensorBase) else engine._tensor_class(np.array(as_array(value, None)))
+    return value if isinstance(value, TensorBase) else tensor_of(np.array(as_array(value, None)))
 
 
 class Conversions(TensorBase):

@@ -8,8 +8,8 @@ import numbers
 
 import numpy as np
 
+from .base import TensorBase
 from .dtypes import as_tensor
-from .engine import TensorBase
 from .ops import FAMILIES
 
 _SHOWN = ("activation", "arithmetic", "linear", "reduce", "shape", "index", "scatter", "mask", "join",

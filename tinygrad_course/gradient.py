@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from . import engine
-from .engine import TensorBase
-from .tensor import Tensor, _seed
+from .base import TensorBase
+from .differentiable import seed_of
+from .engine import backward
+from .tensor import Tensor
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=False):
@@ -21,9 +22,9 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     for tensor in (*outputs, *inputs):
         if not tensor._requires_grad:
             raise RuntimeError(f"grad of a tensor that does not require grad: {tensor!r}")
-    seeds = [_seed(o, g, create_graph) for o, g in zip(outputs, grad_outputs, strict=True)]
+    seeds = [seed_of(o, g, create_graph) for o, g in zip(outputs, grad_outputs, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
-    gradients = engine.backward(outputs, seeds, retain_graph=keep, targets=inputs, create_graph=create_graph)
+    gradients = backward(outputs, seeds, retain_graph=keep, targets=inputs, create_graph=create_graph)
     for position, gradient in enumerate(gradients):
         if gradient is None and not allow_unused:
             raise RuntimeError(
@@ -71,7 +72,7 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-6, rtol=1e-5, raise_exception=T
     recorded = [(o, v) for o, v in zip(outputs, cotangents, strict=True) if o._requires_grad]
     found, wrong = [None] * len(checked), []
     if recorded:
-        found = engine.backward(*map(list, zip(*recorded, strict=True)), targets=[leaves[i] for i in checked])
+        found = backward(*map(list, zip(*recorded, strict=True)), targets=[leaves[i] for i in checked])
     for i, gradient in zip(checked, found, strict=True):
         array = leaves[i]._data
         gradient = np.zeros(array.shape) if gradient is None else np.asarray(gradient)

@@ -6,10 +6,10 @@ tape. What cannot be recorded truthfully raises.
 
 import numpy as np
 
-from . import engine, ops
+from . import ops
+from .base import TensorBase, is_shared, tensor_of
 from .dtypes import as_tensor
-from .engine import TensorBase, thread
-from .modes import changing
+from .modes import changing, thread
 
 
 class InPlace(TensorBase):
@@ -29,7 +29,7 @@ class InPlace(TensorBase):
             raise RuntimeError(
                 f"the result of shape {result._data.shape} does not fit into this tensor of shape {self._data.shape}"
             )
-        if result._requires_grad and self._viewed and engine.is_shared(self):
+        if result._requires_grad and self._viewed and is_shared(self):
             # Somebody else, a view or what backward has saved, still holds these numbers: the tape knows no way there.
             raise RuntimeError(
                 "a tensor that shares its numbers with a view (reshape, slice, …) cannot be changed in place "
@@ -53,7 +53,7 @@ class InPlace(TensorBase):
         operands = (self, *arguments)
         saves = operation is not ops.add and operation is not ops.sub
         if saves and thread.state.grad_enabled and any(getattr(a, "_requires_grad", False) for a in operands):
-            source = engine._tensor_class(self._data.copy())
+            source = tensor_of(self._data.copy())
             source.node, source._requires_grad = self.node, self._requires_grad
         result = operation(source, *arguments, **keywords)
         return NotImplemented if result is NotImplemented else self._become(result)

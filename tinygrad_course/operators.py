@@ -3,8 +3,8 @@
 import numpy as np
 
 from . import ops
+from .base import TensorBase
 from .dtypes import as_tensor
-from .engine import TensorBase
 
 
 class Operators(TensorBase):

@@ -11,7 +11,8 @@ import weakref
 import numpy as np
 
 from . import nn
-from .engine import Observer, TensorBase, no_grad, observe, thread
+from .base import TensorBase
+from .modes import Observer, no_grad, observe, thread
 from .nn.parameter import without_memory
 from .summary_table import Field, LayerSummary, ModelSummary, as_tuple
 from .tensor import Tensor

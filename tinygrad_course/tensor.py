@@ -1,22 +1,24 @@
 """Tensor: an n-dimensional array that remembers how it was computed. What a learner types.
 
 Names, arguments and errors are PyTorch's. The array itself is `x.data`, a NumPy array, never a copy. The operators
-are in operators.py, changes in place in in_place.py, dtypes in dtypes.py; what each operation computes, in ops/.
+are in operators.py, changes in place in in_place.py, gradients in differentiable.py, dtypes in dtypes.py; what each
+operation computes, in ops/.
 """
 
 import numpy as np
 
-from . import engine, ops
-from .dtypes import SUPPORTED, Conversions, as_array, as_tensor, float32, supported
-from .engine import TensorBase
+from . import ops
+from .base import TensorBase, register_tensor_class
+from .differentiable import Differentiable
+from .dtypes import SUPPORTED, Conversions, as_array, float32, supported
 from .formatting import format_tensor
 from .in_place import InPlace, in_place_form
 from .modes import outside
 from .operators import Operators
 
 
-@engine.register_tensor_class
-class Tensor(Operators, InPlace, Conversions):
+@register_tensor_class
+class Tensor(Operators, InPlace, Differentiable, Conversions):
     """An array of numbers with a gradient.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
@@ -53,35 +55,6 @@ class Tensor(Operators, InPlace, Conversions):
             value = value._data
         self._changed_in_place()
         self._data = value if isinstance(value, np.ndarray) else np.asarray(value, self._data.dtype)
-
-    @property
-    def requires_grad(self):
-        """Whether backward is to find ∂L/∂(this tensor). Only floating tensors can require it."""
-        return self._requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, flag):
-        if flag and self._data.dtype.kind != "f":
-            raise RuntimeError(
-                f"only floating tensors can require gradients, this one is {self._data.dtype}; convert it with .float()"
-            )
-        if not flag and self.node is not None:
-            raise RuntimeError("only leaf tensors can be told not to require gradients; use .detach() on this one")
-        self._requires_grad = bool(flag)
-
-    def requires_grad_(self, requires_grad=True):
-        """Set `requires_grad` and return the tensor."""
-        self.requires_grad = requires_grad
-        return self
-
-    @property
-    def grad_fn(self):
-        """The operation that made this tensor (`node`), by PyTorch's name."""
-        return self.node
-
-    @property
-    def is_leaf(self):
-        return self.node is None
 
     @property
     def shape(self):
@@ -222,52 +195,6 @@ class Tensor(Operators, InPlace, Conversions):
     def tolist(self):
         return self.data.tolist()
 
-    # ------------------------------------------------------------------------------ gradients
-
-    def backward(self, gradient=None, retain_graph=None, create_graph=False):
-        """Add ∂self/∂leaf to the `.grad` of every leaf that self was computed from.
-
-        `gradient` (a tensor of self's shape) weighs self's elements; a one-element tensor needs none. The graph's
-        saved arrays are freed unless `retain_graph`. With `create_graph` the gradients are recorded, to be
-        differentiated again. RuntimeError if self does not require grad.
-        """
-        if not self._requires_grad:
-            raise RuntimeError(
-                "backward on a tensor that does not require grad and was not computed from one that does; "
-                "create the inputs with requires_grad=True, and compute outside of no_grad()"
-            )
-        keep = create_graph if retain_graph is None else retain_graph
-        seed = _seed(self, gradient, create_graph)
-        engine.backward([self], [seed], retain_graph=keep, create_graph=create_graph)
-
-    def retain_grad(self):
-        """Keep the gradient of this intermediate tensor in `.grad` too."""
-        if not self._requires_grad:
-            raise RuntimeError("retain_grad on a tensor that does not require grad")
-        if self.node is not None:
-            engine.retain_grad(self)
-
-    def register_hook(self, hook):
-        """Call `hook(gradient)` in each backward pass when this tensor's gradient is whole; what it returns (if not
-        None) takes the gradient's place. Returns a handle with `remove()`."""
-        if not self._requires_grad:
-            raise RuntimeError("register_hook on a tensor that does not require grad")
-        owner, slot = (self, "_hooks") if self.node is None else (self.node, "hooks")
-        if getattr(owner, slot) is None:
-            setattr(owner, slot, {})
-        return HookHandle(getattr(owner, slot), hook)
-
-    def detach(self):
-        """The same numbers (shared), cut off from the tape."""
-        result = Tensor(self._data)
-        result._viewed = self._viewed
-        return result
-
-    def detach_(self):
-        """Cut this tensor off from the tape: it becomes a leaf that requires no gradient."""
-        self.node, self._requires_grad = None, False
-        return self
-
     # ------------------------------------------------------------------------------ new tensors like this one
 
     def new_tensor(self, data, dtype=None, requires_grad=False):
@@ -296,18 +223,6 @@ for _family in ops.FAMILIES.values():
         setattr(Tensor, _name, getattr(_family, _name))
     for _name in getattr(_family, "IN_PLACE", ()):
         setattr(Tensor, _name + "_", in_place_form(_name, getattr(_family, _name)))
-
-
-class HookHandle:
-    """What `register_hook` returns: `remove()` takes the hook away."""
-
-    def __init__(self, hooks, hook):
-        self._hooks = hooks
-        self._key = object()
-        hooks[self._key] = hook
-
-    def remove(self):
-        self._hooks.pop(self._key, None)
 
 
 def tensor(data, dtype=None, requires_grad=False):
@@ -340,24 +255,6 @@ def is_floating_point(x):
 def numel(x):
     """How many numbers x holds."""
     return x.numel()
-
-
-def _seed(output, gradient, on_tape=False):
-    """What a backward pass starts with at `output`: an array, or the tensor itself where gradients are recorded."""
-    shape = output._data.shape
-    if gradient is None:
-        if output._data.size != 1:
-            raise RuntimeError(
-                f"backward without a gradient needs a tensor of one element, this one has shape {shape}; take its "
-                "sum() or mean(), or pass backward(gradient)"
-            )
-        seed = np.ones(shape, output._data.dtype)
-        return Tensor(seed) if on_tape else seed
-    gradient = as_tensor(gradient)
-    if gradient.shape != shape:
-        raise RuntimeError(f"backward got a gradient of shape {gradient.shape} for a tensor of shape {shape}")
-    gradient = gradient.to(output._data.dtype)
-    return gradient if on_tape else gradient._data
 
 
 def _rebuild(cls, array, requires_grad):

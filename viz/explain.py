@@ -10,7 +10,8 @@ product of them, and the gradient is the sum over all ways. For small tensors th
 import numpy as np
 
 import tinygrad_course
-from tinygrad_course import engine
+from tinygrad_course.function import Function
+from tinygrad_course.modes import observe
 
 from . import explain_text
 from .explain_graph import (
@@ -84,7 +85,7 @@ def explain(loss, model=None, *, names=None):
     check_model(model)
     check_names(names)
     watcher = Values()
-    with engine.observe(watcher):
+    with observe(watcher):
         loss = loss_from(loss, "explain")
     return explanation_of(loss, watcher, model, names)
 
@@ -101,8 +102,8 @@ def explanation_of(loss, watcher, model=None, names=None):
     gradients = gradients_of(vertices, local_derivatives)
     known = names_of(vertices, model, names, len(vertices) - 1)
     quantities = [
-        Quantity(known[i], vertex.name if isinstance(vertex, engine.Function) else "leaf", operands[i], values[i],
-                 gradients[i], rule_of(vertex.name).words if isinstance(vertex, engine.Function) else "")
+        Quantity(known[i], vertex.name if isinstance(vertex, Function) else "leaf", operands[i], values[i],
+                 gradients[i], rule_of(vertex.name).words if isinstance(vertex, Function) else "")
         for i, vertex in enumerate(vertices)
     ]  # fmt: skip
     quantities += [Quantity(name, "data", (), value, None, "") for name, value in watcher.constants(names)]

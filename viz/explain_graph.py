@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_course import engine
+from tinygrad_course.base import TensorBase
+from tinygrad_course.function import Function, sum_to_shape
+from tinygrad_course.modes import Observer
 
 from . import explain_text
 from .graph.rules import factor_value, rule_of
@@ -44,7 +46,7 @@ class Path(NamedTuple):
     product: np.ndarray
 
 
-class Values(engine.Observer):
+class Values(Observer):
     """Keeps the numbers of a small graph as it runs."""
 
     def __init__(self):
@@ -71,7 +73,7 @@ class Values(engine.Observer):
 
 
 def check_size(vertices):
-    operations = [vertex for vertex in vertices if isinstance(vertex, engine.Function)]
+    operations = [vertex for vertex in vertices if isinstance(vertex, Function)]
     shapes = [(math.prod(vertex.shape), tuple(vertex.shape)) for vertex in vertices]
     if min(shapes)[0] == 0:
         raise ValueError(f"there is nothing to explain: a tensor of shape {min(shapes)[1]} holds no numbers")
@@ -88,7 +90,7 @@ def locals_of(vertices, place):
     """The Jacobian of every operand, by the tape's own backward of each unit gradient."""
     found = []
     for index, node in enumerate(vertices):
-        if not isinstance(node, engine.Function):
+        if not isinstance(node, Function):
             continue
         size = math.prod(node.shape)
         rows = {}
@@ -102,13 +104,13 @@ def locals_of(vertices, place):
             contributions = contributions if type(contributions) is tuple else (contributions,)
             for slot, (edge, c) in enumerate(zip(node.edges, contributions, strict=True)):
                 if edge is not None and c is not None:
-                    rows.setdefault(slot, []).append(engine.sum_to_shape(np.asarray(c), edge.shape).ravel().copy())
+                    rows.setdefault(slot, []).append(sum_to_shape(np.asarray(c), edge.shape).ravel().copy())
         found += [Local(place[node.edges[slot]], index, slot, np.array(r), None) for slot, r in rows.items()]
     return found
 
 
 def _dtype(vertices):
-    return next(vertex._data.dtype for vertex in vertices if isinstance(vertex, engine.TensorBase))
+    return next(vertex._data.dtype for vertex in vertices if isinstance(vertex, TensorBase))
 
 
 def freed(error):
@@ -123,7 +125,7 @@ def paths_of(vertices, local_derivatives):
     into = {}
     for number, local in enumerate(local_derivatives):
         into.setdefault(local.target, []).append(number)
-    paths = {index: [] for index, vertex in enumerate(vertices) if isinstance(vertex, engine.TensorBase)}
+    paths = {index: [] for index, vertex in enumerate(vertices) if isinstance(vertex, TensorBase)}
     stack, count = [(len(vertices) - 1, (), np.ones((1, 1)))], 0
     while stack:
         index, steps, product = stack.pop()
@@ -155,7 +157,7 @@ def values_of(vertices, place, watcher, loss):
     """The value of each vertex, None if nobody saw it, and the indices of its operands."""
     values, operands = [], []
     for index, vertex in enumerate(vertices):
-        if isinstance(vertex, engine.TensorBase):
+        if isinstance(vertex, TensorBase):
             values.append(np.array(vertex._data))
             operands.append(())
             continue
@@ -178,7 +180,7 @@ def names_of(vertices, model, names, loss):
     """A name for each vertex: the given one, the parameter's, or x₁, x₂, … and z₁, z₂, …; the loss is L."""
     given = {}
     for name, tensor in (names or {}).items():
-        if isinstance(tensor, engine.TensorBase):
+        if isinstance(tensor, TensorBase):
             given.setdefault(tensor if tensor.node is None else tensor.node, " ".join(str(name).split()))
     for name, parameter in model.named_parameters() if model is not None else ():
         given.setdefault(parameter, name)
@@ -190,7 +192,7 @@ def names_of(vertices, model, names, loss):
         if name is None and index == loss:
             name = "L" if "L" not in taken else "loss"
         if name is None:
-            letter = "z" if isinstance(vertex, engine.Function) else "x"
+            letter = "z" if isinstance(vertex, Function) else "x"
             name = next(candidate for candidate in fresh[letter] if candidate not in taken)
         found.append(name)
     return found

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tinygrad_course
 from tinygrad_course import nn
-from tinygrad_course.engine import TensorBase
+from tinygrad_course.base import TensorBase
 
 _HIGHWAYS = ("shortcut", "downsample", "skip")  # what a block that changes shape calls the layer on its highway
 

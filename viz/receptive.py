@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 import tinygrad_course
-from tinygrad_course import engine
+from tinygrad_course.function import Function
+from tinygrad_course.modes import Observer, enable_grad, observe
 
 from .graph.rules import rule_of
 from .graph.spectrum import vertices_behind
@@ -96,7 +97,7 @@ def receptive_field(model, input_shape, *, at=None, position=None, samples=4, se
     )  # fmt: skip
 
 
-class _Run(engine.Observer):
+class _Run(Observer):
     """Keeps what ran: the shapes that each operation read, and the tensors it made."""
 
     def __init__(self):
@@ -113,7 +114,7 @@ def _run(model, x):
     try:
         for module, _ in modes:
             vars(module)["training"] = False
-        with engine.enable_grad(), engine.observe(run):
+        with enable_grad(), observe(run):
             model(x)
     finally:
         for module, mode in modes:
@@ -160,10 +161,10 @@ def _walk(run, output, position, x, cut):
     boxes = {output.node: [(i, i) for i in position]}
     for vertex in reversed(vertices):
         box = boxes.get(vertex)
-        if box is None or not isinstance(vertex, engine.Function):
+        if box is None or not isinstance(vertex, Function):
             continue
         for slot, edge in enumerate(vertex.edges):
-            if edge is None or (not isinstance(edge, engine.Function) and edge is not x):
+            if edge is None or (not isinstance(edge, Function) and edge is not x):
                 continue
             shape = run.shapes[vertex.order][slot]
             there = _through(vertex, run.shapes[vertex.order], slot, box)

@@ -80,7 +80,9 @@ def _assert_close(got, expected, dtype):
 
 def _check(case, dtype, seed=0):
     x, w, bias, dy, geometry = _arrays(case, dtype, seed)
-    _assert_close(conv.conv2d_forward(x, w, bias, *geometry), oracles.conv2d(x, w, bias, *geometry), dtype)
+    y = conv.conv2d_forward(x, w, bias, *geometry)
+    _assert_close(y, oracles.conv2d(x, w, bias, *geometry), dtype)
+    np.testing.assert_array_equal(conv.conv2d_forward(x, w, bias, *geometry, True), np.maximum(y, 0))
     _assert_close(
         conv.conv2d_input_grad(dy, w, x.shape, *geometry),
         oracles.conv2d_input_grad(dy, w, x.shape, *geometry),

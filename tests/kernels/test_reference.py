@@ -127,7 +127,8 @@ TABLE = {
                 a(a.batch, 4, 9, 11), a.plain(8, 4 // how[3], 3, 2), a.plain(8) if bias else None, *how,
             )
             for bias, (how, _) in enumerate(GEOMETRIES)
-        ],
+        ]
+        + [lambda a: (a(a.batch, 4, 9, 11), a.plain(8, 4, 3, 2), a.plain(8), *GEOMETRIES[0][0], True)],
         "conv2d_input_grad": [
             lambda a, how=how, size=size: (
                 a(a.batch, 8, *size), a.plain(8, 4 // how[3], 3, 2), (a.batch, 4, 9, 11), *how,
@@ -230,14 +231,19 @@ TABLE = {
             lambda a: (a(a.batch, 6, 70), a.plain(6), a.plain(6), 1e-5),
             lambda a: (a(a.batch, 6, 1), None, None, 1e-3),
             lambda a: (a(0, 6, 4), None, None, 1e-3),
+            lambda a: (a(a.batch, 6, 70), a.plain(6), a.plain(6), 1e-5, True),
+            lambda a: (a.plain(a.batch, 6, 70), None, None, 1e-5, False, (a.plain(6), a.positive(6), 0.3)),
         ],
         "normalize_with": [
+            lambda a: (a(a.batch, 6, 3), None, a.plain(6), a.plain(6), a.positive(6), True),
             lambda a: (a(a.batch, 6, 70), a.plain(6), a.plain(6), a.plain(6), a.positive(6)),
             lambda a: (a(a.batch, 6, 1), None, None, a.plain(6), a.positive(6)),
         ],
         "batch_norm_backward": [
             lambda a: (a(a.batch, 6, 70), a(a.batch, 6, 70), a.plain(6), a.plain(6), a.positive(6)),
             lambda a: (a(a.batch, 6, 1), a(a.batch, 6, 1), None, a.plain(6), a.positive(6)),
+            lambda a: (a(a.batch, 6, 70), a(a.batch, 6, 70), None, a.plain(6), a.positive(6), a(a.batch, 6, 70)),
+            lambda a: (a(a.batch, 6, 1), a(a.batch, 6, 1), None, a.plain(6), a.positive(6), a(a.batch, 6, 1)),
         ],
         "normalize_with_backward": [
             lambda a: (a(a.batch, 6, 70), a(a.batch, 6, 70), a.plain(6), a.plain(6), a.positive(6)),

@@ -10,7 +10,7 @@ import viz_nets as nets
 import tinygrad_course as tg
 import viz
 from tinygrad_course import models, nn
-from tinygrad_course.engine import Function
+from tinygrad_course.function import Function
 from viz.graph.repeat import Repeat
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import tinygrad_course as tg
-from tinygrad_course import engine
+from tinygrad_course.function import Function
 from viz.graph.rules import factor_value, rule_of, to_latex, with_numbers
 
 
 def operations():
-    names, stack = [], [engine.Function]
+    names, stack = [], [Function]
     while stack:
         cls = stack.pop()
         stack += cls.__subclasses__()

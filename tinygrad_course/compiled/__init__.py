@@ -16,7 +16,8 @@ replayed truly (random numbers, running statistics, a look at a tensor's numbers
 
 import warnings
 
-from ..engine import TensorBase, observe, thread
+from ..base import TensorBase
+from ..modes import observe, thread
 from ..nn.module import version as version_of_modules
 from .program import Compiled, Program
 from .recording import CannotReplay, Recording

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from ..engine import Function, sum_to_shape
+from ..function import Function, sum_to_shape
 from .recording import own_slots
 
 

@@ -1,7 +1,9 @@
 """What a call of a function did, in operations."""
 
-from ..engine import Function, Observer, TensorBase, owner_of, time_of_last_change
+from ..base import TensorBase, changes, owner_of
+from ..function import Function
 from ..generator import default_generator
+from ..modes import Observer
 from ..nn.module import version as version_of_modules
 
 _SETTINGS = bool | int | float | str | tuple | None
@@ -99,7 +101,7 @@ class Recording(Observer):
 
     @staticmethod
     def _surroundings():
-        return time_of_last_change(), version_of_modules(), default_generator().bit_generator.state
+        return changes.made, version_of_modules(), default_generator().bit_generator.state
 
 
 def _same_constant(mine, other):

@@ -134,8 +134,8 @@ def _weight_grad_way(x_shape, w_shape, stride, padding, dilation, groups, itemsi
     return _way(plan, stride)._replace(room=_whole_lines(room))
 
 
-def _correlate(image, w, bias, way, y):
-    """y = bias + `image` correlated with w. Returns whether w is finite: only then y is right."""
+def _correlate(image, w, bias, way, y, relu=False):
+    """y = bias + `image` correlated with w, or max(0, y). Returns whether w is finite: only then y is right."""
     if not y.size:
         return True
     if bias is None:
@@ -148,21 +148,21 @@ def _correlate(image, w, bias, way, y):
         return False
     scratch = _scratch("packed", num_threads(), way.room, y.dtype)
     if way.every is None:
-        conv_channels.correlate(image, panel, *way.plan, y, scratch)
+        conv_channels.correlate(image, panel, *way.plan, relu, y, scratch)
     else:
-        conv_pixels.correlate_pixels(image, panel, *way.plan, *way.every, y, scratch)
+        conv_pixels.correlate_pixels(image, panel, *way.plan, relu, *way.every, y, scratch)
     return True
 
 
-def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
-    """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None."""
+def conv2d_forward(x, w, bias, stride, padding, dilation, groups, relu=False):
+    """y (N, O, OH, OW) of x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,) or None; with `relu`, max(0, y)."""
     way = _forward_way(x.shape[1:], w.shape, stride, padding, dilation, groups, x.itemsize)
     y = empty((x.shape[0], w.shape[0], *way.size), x.dtype)
     if way.plan:
-        finite = _correlate(x, w, bias, way, y)
+        finite = _correlate(x, w, bias, way, y, relu)
     elif finite := _finite(w):
-        conv_pointwise.forward(x, w, bias, y)
-    return y if finite else _by_taps(by_taps.conv2d_forward, x, w, bias, stride, padding, dilation, groups)
+        conv_pointwise.forward(x, w, bias, y, relu)
+    return y if finite else _by_taps(by_taps.conv2d_forward, x, w, bias, stride, padding, dilation, groups, relu)
 
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups, bias=None):

@@ -10,7 +10,7 @@ Of the input gradient at stride s, a pass computes every s-th column. The passes
 `computed`, so that it is copied out as whole rows.
 """
 
-from tinygrad_course.kernels.conv_pack import bias_at, pack, pack_panel, unpack, unpack_panel, weights_at
+from tinygrad_course.kernels.conv_pack import bias_at, pack, pack_panel, rectify, unpack, unpack_panel, weights_at
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables
 from tinygrad_course.kernels.jit import inner, part, shared
 from tinygrad_course.kernels.tile import ROWS, VECTORS, gather, like, outer, store, zeros
@@ -67,8 +67,11 @@ def origin_of(packing, n, top, group):
 
 
 @shared
-def correlate(thread, threads, image, panel, packing, job, tables, y, scratch):
-    """y = bias + `image` correlated with w, which `panel` holds. A thread has some units and a row of `scratch`."""
+def correlate(thread, threads, image, panel, packing, job, tables, relu, y, scratch):
+    """y = bias + `image` correlated with w, which `panel` holds; with `relu`, max(0, y).
+
+    A thread has some units and a row of `scratch`.
+    """
     packing, job, tables = Packing(*packing), Job(*job), Tables(*tables)  # Numba takes plain tuples in faster
     width = job.width
     room = tables.places.shape[0] * width  # for computed pixels, and their transpose
@@ -98,6 +101,8 @@ def correlate(thread, threads, image, panel, packing, job, tables, y, scratch):
                             first, last, panel, weights_at(job, group, block, first, last),
                             bias_at(job, group, block), computed, column * width, job.stride_w * width,
                         )  # fmt: skip
+                    if relu:
+                        rectify(computed, 0, units * rows * columns * job.stride_w * width)
                     channel = block * width
                     channels = min(width, job.channels - channel)
                     unpack(

@@ -1,5 +1,7 @@
 """Copying into the order that the tiles of a convolution read, and out of the order they write."""
 
+import numpy as np
+
 from tinygrad_course.kernels.conv_plan import Job, Tables
 from tinygrad_course.kernels.jit import inner, part, shared
 from tinygrad_course.kernels.vector import copy_vector, lanes, transpose
@@ -16,6 +18,14 @@ def copy_run(source, i, target, j, count):
     else:
         for k in range(count):
             target[j + k] = source[i + k]
+
+
+@inner
+def rectify(numbers, begin, end):
+    """numbers[begin:end] = max(0, …): a ReLU while they are at hand."""
+    zero = numbers.dtype.type(0)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        numbers[i] = zero if numbers[i] <= zero else numbers[i]
 
 
 @inner

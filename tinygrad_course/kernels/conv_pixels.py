@@ -9,7 +9,7 @@ ends of rows, and a tile has a row for each channel that it computes:
 The few results between two rows, and with a stride those between two wanted ones, are not copied out.
 """
 
-from tinygrad_course.kernels.conv_pack import bias_at, copy_run, pack, weights_at
+from tinygrad_course.kernels.conv_pack import bias_at, copy_run, pack, rectify, weights_at
 from tinygrad_course.kernels.conv_plan import Job, Packing, Tables
 from tinygrad_course.kernels.jit import inner, part, shared
 from tinygrad_course.kernels.tile import outer, store, zeros
@@ -66,10 +66,10 @@ def spread_run(source, i, target, j, count, step):
 
 
 @shared
-def correlate_pixels(thread, threads, image, panel, packing, job, tables, every_h, every_w, y, scratch):
+def correlate_pixels(thread, threads, image, panel, packing, job, tables, relu, every_h, every_w, y, scratch):
     """y = bias + `image` correlated with w, which `panel` holds: of the results at stride 1 each every-th one.
 
-    A thread has some groups of units, and a row of `scratch`.
+    With `relu`, max(0, y). A thread has some groups of units, and a row of `scratch`.
     """
     packing, job, tables = Packing(*packing), Job(*job), Tables(*tables)
     room, row_stride = packing.channels * packing.plane + SLACK, packing.row_stride
@@ -98,6 +98,8 @@ def correlate_pixels(thread, threads, image, panel, packing, job, tables, every_
                         panel, weights_at(job, group, block, first, last), bias_at(job, group, block),
                         p, p + length, out, apart,
                     )  # fmt: skip
+                if relu:
+                    rectify(out, SLACK, SLACK + job.width * apart)
                 for r in range(min(job.width, job.channels - block * job.width)):
                     channel = group * job.channels + block * job.width + r
                     target = (n * y.shape[1] + channel) * height * width + column

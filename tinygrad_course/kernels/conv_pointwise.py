@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_course.kernels import blas
 from tinygrad_course.kernels.blas import PLAIN, TRANSPOSED, gemm
+from tinygrad_course.kernels.conv_pack import rectify
 from tinygrad_course.kernels.jit import num_threads, part, shared
 
 SERIAL_BELOW = 1 << 16  # multiplications
@@ -18,26 +19,28 @@ def fits(w_shape, stride, padding, groups):
     return w_shape[2:] == (1, 1) and stride == (1, 1) and padding == ((0, 0), (0, 0)) and groups == 1
 
 
-def forward(x, w, bias, y):
-    _multiply(w, PLAIN, x, bias, y)
+def forward(x, w, bias, y, relu=False):
+    _multiply(w, PLAIN, x, bias, y, relu)
 
 
 def input_grad(dy, w, bias, dx):
     _multiply(w, TRANSPOSED, dy, bias, dx)
 
 
-def _multiply(w, w_is, x, bias, y):
-    """y[n] = w x[n] + bias, or w^T."""
+def _multiply(w, w_is, x, bias, y, relu=False):
+    """y[n] = w x[n] + bias, or w^T; with `relu`, max(0, y)."""
     w, x, out = w.reshape(w.shape[:2]), _planes(x), _planes(y)
     address, pieces = _where(w.size * x.shape[0] * x.shape[2], x)
     if address:
         with blas.one_thread:
-            _product(address, w, w_is, x, np.empty(0, w.dtype) if bias is None else bias, out, pieces)
+            _product(address, w, w_is, x, np.empty(0, w.dtype) if bias is None else bias, relu, out, pieces)
         return
     with np.errstate(all="ignore"):  # inf - inf is nan, without a word
         np.matmul(w if w_is == PLAIN else w.T, x, out=out)
         if bias is not None:
             out += bias[:, None]
+        if relu:
+            np.maximum(out, 0, out=out)
 
 
 def weight_grad(dy, x, dw):
@@ -66,8 +69,8 @@ def _where(multiplications, x):
 
 
 @shared
-def _product(thread, threads, address, w, w_is, x, bias, y, pieces):
-    """y[n] = w x[n] + bias; w is PLAIN or TRANSPOSED."""
+def _product(thread, threads, address, w, w_is, x, bias, relu, y, pieces):
+    """y[n] = w x[n] + bias; w is PLAIN or TRANSPOSED; with `relu`, max(0, y)."""
     (samples, m, pixels), k, size = y.shape, x.shape[1], y.itemsize
     zero, one = y.dtype.type(0), y.dtype.type(1)
     for piece in part(thread, threads, samples * pieces):
@@ -81,6 +84,8 @@ def _product(thread, threads, address, w, w_is, x, bias, y, pieces):
             np.int64(x.ctypes.data) + size * (n * k * pixels + begin), pixels,
             one if bias.size else zero, np.int64(y.ctypes.data) + size * (n * m * pixels + begin), pixels,
         )  # fmt: skip
+        for i in range(m if relu else 0):
+            rectify(y[n, i], begin, end)
 
 
 @shared

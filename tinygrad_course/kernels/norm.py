@@ -4,6 +4,8 @@ x is (N, C, S), S the product of the spatial sizes. A thread owns blocks of chan
 Where S is large the innermost loops run along one channel's S numbers; where it is small (1 after a linear
 layer), along a sample's row of channels, which is C · S columns with a sum each.
 Sums are in float64: the float32 sum of 10⁵ squares, or the variance of 10⁴ ± 1, would lose half its digits.
+A ReLU behind it costs nothing extra: forward no y is below `floor`, 0 or −inf; backward dy counts where its output z
+is not ≤ `limit`, 0 or, as nothing is ≤ NaN, NaN.
 """
 
 import numpy as np
@@ -16,6 +18,7 @@ SMALL = 16  # up to this S, run along columns
 COLUMNS = 64  # columns owned together
 RUN = 1024  # numbers that backward adds up in x's own type, before their sum joins the float64 one
 ROWS = 32  # likewise of one column
+_NONE = None, None, 0.0  # in place of running estimates
 
 
 @inner
@@ -27,7 +30,7 @@ def _statistics(x, S, first, shift, total, square):
     if S <= SMALL:
         width = total.size * S
         sums = np.zeros((2, width))
-        shifts = _columns(shift, S)
+        shifts = np.repeat(shift, S)
         for n in range(x.shape[0]):
             row = x[n, first * S :]
             for j in range(width):
@@ -53,41 +56,34 @@ def _statistics(x, S, first, shift, total, square):
 
 
 @inner
-def _columns(channels, S):
-    """Each channel's number, S times."""
-    columns = np.empty(channels.size * S, channels.dtype)
-    for c in range(channels.size):
-        for s in range(S):
-            columns[c * S + s] = channels[c]
-    return columns
-
-
-@inner
-def _affine(x, y, S, first, center, scale, offset):
-    """y = (x − center) · scale + offset, of the channels from `first` on."""
+def _affine(x, y, S, first, center, scale, offset, floor):
+    """y = max((x − center) · scale + offset, floor), of the channels from `first` on."""
     if S <= SMALL:
-        m, a, b = _columns(center, S), _columns(scale, S), _columns(offset, S)
+        m, a, b = np.repeat(center, S), np.repeat(scale, S), np.repeat(offset, S)
         for n in range(x.shape[0]):
             row, result = x[n, first * S :], y[n, first * S :]
             for j in range(m.size):
-                result[j] = (row[j] - m[j]) * a[j] + b[j]
+                v = (row[j] - m[j]) * a[j] + b[j]
+                result[j] = floor if v <= floor else v
         return
     for n in range(x.shape[0]):
         for i in range(center.size):
             run, result = x[n, (first + i) * S :], y[n, (first + i) * S :]
             m_i, a_i, b_i = center[i], scale[i], offset[i]
             for s in range(S):
-                result[s] = (run[s] - m_i) * a_i + b_i
+                v = (run[s] - m_i) * a_i + b_i
+                result[s] = floor if v <= floor else v
 
 
 @inner
-def _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, first, last):
+def _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, running, first, last):
     """Channels first to last; batch: take the statistics from x, not from `mean` and `inverse_std`."""
     real = x.dtype.type
     count = x.shape[0] * S
     width = last - first
     shift, total, square = np.empty(width), np.zeros(width), np.zeros(width)
     center, scale, offset = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
+    running_mean, running_variance, momentum = running
     if batch:
         for i in range(width):
             shift[i] = np.float64(x[0, (first + i) * S])
@@ -103,41 +99,50 @@ def _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, fir
             variance[c] = real(v)
             inverse_std[c] = real(1.0 / np.sqrt(v + eps))
             residue = shift[i] + shifted - np.float64(mean[c])
+            if running_mean.size:
+                running_mean[c] = real((1.0 - momentum) * running_mean[c] + momentum * mean[c])
+            if running_variance.size:
+                unbiased = v * count / max(count - 1, 1)
+                running_variance[c] = real((1.0 - momentum) * running_variance[c] + momentum * unbiased)
         center[i] = mean[c]
         scale[i] = inverse_std[c] * (weight[c] if weight.size else real(1))
         offset[i] = (bias[c] if bias.size else real(0)) - real(residue * np.float64(scale[i]))
-    _affine(x, y, S, first, center, scale, offset)
+    _affine(x, y, S, first, center, scale, offset, real(floor))
 
 
 @inner
-def _owned(C, S):
-    """How many of C channels make a block: worth its small arrays, yet enough blocks for all threads."""
-    return max(1, COLUMNS // S) if S <= SMALL else max(1, min(8, C // 16))
+def _owned(C, S, threads):
+    """How many of C channels make a block: memory is read fastest straight on; yet each thread has a block."""
+    return max(1, COLUMNS // S) if S <= SMALL else max(1, min(32, C // threads))
 
 
 @shared
-def _forward_blocks(thread, threads, x, y, S, weight, bias, eps, batch, mean, variance, inverse_std):
-    C, own = mean.size, _owned(mean.size, S)
+def _forward_blocks(thread, threads, x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, running):
+    C, own = mean.size, _owned(mean.size, S, threads)
     blocks = (C + own - 1) // own
     for block in part(thread, threads, blocks):
         first = block * own
         last = min(first + own, C)
-        _forward(x, y, S, weight, bias, eps, batch, mean, variance, inverse_std, first, last)
+        _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, running, first, last)
 
 
-def _normalize(x, weight, bias, eps, batch, mean, variance, inverse_std):
+def _normalize(x, weight, bias, eps, relu, batch, mean, variance, inverse_std, running):
     """The loop, on x as N rows of C · S columns."""
     y = empty_like(x)
     loop = _forward_blocks.serial if _small(x) else _forward_blocks
     loop(
         x.reshape(len(x), -1), y.reshape(len(x), -1), x.shape[2], _given(weight, x), _given(bias, x),
-        float(eps), batch, mean, variance, inverse_std,
+        float(eps), 0.0 if relu else -np.inf, batch, mean, variance, inverse_std,
+        (_given(running[0], x), _given(running[1], x), float(running[2])),
     )  # fmt: skip
     return y
 
 
-def batch_norm_forward(x, weight, bias, eps):
+def batch_norm_forward(x, weight, bias, eps, relu=False, running=_NONE):
     """(y, mean, variance, inverse_std) of x (N, C, S), normalized with its own statistics over N and S.
+
+    With `relu`, y is max(y, 0). `running` is (mean, variance, momentum), the first two (C,) or None; they go
+    that share of the way to this batch's mean and unbiased variance.
 
     variance = Σ(x − mean)² / (N·S), the biased one; inverse_std = 1 / √(variance + eps); each (C,), in x's
     type. weight and bias are (C,), or None for 1 and 0. The statistics of an empty x are NaN.
@@ -146,15 +151,15 @@ def batch_norm_forward(x, weight, bias, eps):
     if x.size == 0:
         return np.empty_like(x), *np.full((3, C), np.nan, x.dtype)
     mean, variance, inverse_std = np.empty(C, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
-    y = _normalize(x, weight, bias, eps, True, mean, variance, inverse_std)
+    y = _normalize(x, weight, bias, eps, relu, True, mean, variance, inverse_std, running)
     return y, mean, variance, inverse_std
 
 
-def normalize_with(x, weight, bias, mean, inverse_std):
-    """y = weight · (x − mean) · inverse_std + bias of x (N, C, S), with the (C,) statistics given."""
+def normalize_with(x, weight, bias, mean, inverse_std, relu=False):
+    """y = weight · (x − mean) · inverse_std + bias of x (N, C, S), with the (C,) statistics given; or max(y, 0)."""
     if x.size == 0:
         return np.empty_like(x)
-    return _normalize(x, weight, bias, 0.0, False, mean, mean, inverse_std)
+    return _normalize(x, weight, bias, 0.0, relu, False, mean, mean, inverse_std, _NONE)
 
 
 def _small(x):
@@ -163,25 +168,27 @@ def _small(x):
 
 
 def _given(parameter, x):
-    """A kernel knows no None (it would compile once more for it): an empty array says the same."""
+    """What a kernel is given for None, for which it would compile once more: an empty array."""
     return np.empty(0, x.dtype) if parameter is None else parameter
 
 
 @inner
-def _products(dy, x, S, first, center, total, product):
-    """total = Σdy, product = Σ dy · (x − center), of the channels from `first` on."""
+def _products(dy, z, limit, x, S, first, center, total, product):
+    """total = Σdy, product = Σ dy · (x − center), of the channels from `first` on, where z is not ≤ limit."""
+    zero = dy.dtype.type(0)
     if S <= SMALL:
         width = total.size * S
-        centers = _columns(center, S)
+        centers = np.repeat(center, S)
         t, p = np.empty(width, x.dtype), np.empty(width, x.dtype)
         for start in range(0, x.shape[0], ROWS):
             t[:] = 0
             p[:] = 0
             for n in range(start, min(start + ROWS, x.shape[0])):
-                row, gradient = x[n, first * S :], dy[n, first * S :]
+                row, gradient, passed = x[n, first * S :], dy[n, first * S :], z[n, first * S :]
                 for j in range(width):
-                    t[j] += gradient[j]
-                    p[j] += gradient[j] * (row[j] - centers[j])
+                    g = zero if passed[j] <= limit else gradient[j]
+                    t[j] += g
+                    p[j] += g * (row[j] - centers[j])
             for i in range(total.size):
                 for j in range(i * S, (i + 1) * S):
                     total[i] += np.float64(t[j])
@@ -192,37 +199,40 @@ def _products(dy, x, S, first, center, total, product):
         for n in range(x.shape[0]):
             for start in range(0, S, RUN):
                 at = (first + i) * S + start
-                run, gradient = x[n, at:], dy[n, at:]
-                t = x.dtype.type(0)
-                p = x.dtype.type(0)
+                run, gradient, passed = x[n, at:], dy[n, at:], z[n, at:]
+                t = p = zero
                 for s in range(min(RUN, S - start)):
-                    t += gradient[s]
-                    p += gradient[s] * (run[s] - m)
+                    g = zero if passed[s] <= limit else gradient[s]
+                    t += g
+                    p += g * (run[s] - m)
                 total[i] += np.float64(t)
                 product[i] += np.float64(p)
 
 
 @inner
-def _combine(dy, x, dx, S, first, a, b, k, center):
-    """dx = a · dy + b · (x − center) + k, of the channels from `first` on."""
+def _combine(dy, z, limit, x, dx, S, first, a, b, k, center):
+    """dx = a · dy + b · (x − center) + k, of the channels from `first` on; dy is 0 where z ≤ limit."""
+    zero = dy.dtype.type(0)
     if S <= SMALL:
-        a_j, b_j, k_j, m_j = _columns(a, S), _columns(b, S), _columns(k, S), _columns(center, S)
+        a_j, b_j, k_j, m_j = np.repeat(a, S), np.repeat(b, S), np.repeat(k, S), np.repeat(center, S)
         for n in range(x.shape[0]):
-            row, gradient, result = x[n, first * S :], dy[n, first * S :], dx[n, first * S :]
+            row, gradient, passed, result = x[n, first * S :], dy[n, first * S :], z[n, first * S :], dx[n, first * S :]
             for j in range(a_j.size):
-                result[j] = a_j[j] * gradient[j] + (b_j[j] * (row[j] - m_j[j]) + k_j[j])
+                g = zero if passed[j] <= limit else gradient[j]
+                result[j] = a_j[j] * g + (b_j[j] * (row[j] - m_j[j]) + k_j[j])
         return
     for n in range(x.shape[0]):
         for i in range(a.size):
             at = (first + i) * S
-            run, gradient, result = x[n, at:], dy[n, at:], dx[n, at:]
+            run, gradient, passed, result = x[n, at:], dy[n, at:], z[n, at:], dx[n, at:]
             a_i, b_i, k_i, m_i = a[i], b[i], k[i], center[i]
             for s in range(S):
-                result[s] = a_i * gradient[s] + (b_i * (run[s] - m_i) + k_i)
+                g = zero if passed[s] <= limit else gradient[s]
+                result[s] = a_i * g + (b_i * (run[s] - m_i) + k_i)
 
 
 @inner
-def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, first, last):
+def _backward(dy, z, limit, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, first, last):
     """Channels first to last; batch: mean and inverse_std depend on x."""
     real = x.dtype.type
     count = x.shape[0] * S
@@ -232,7 +242,7 @@ def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, fi
     center = np.empty(width, x.dtype)
     for i in range(width):
         center[i] = mean[first + i]
-    _products(dy, x, S, first, center, total, product)
+    _products(dy, z, limit, x, S, first, center, total, product)
     for i in range(width):  # quotients: a chain of products could be multiplied in another order each time
         c = first + i
         std = 1.0 / np.float64(inverse_std[c])
@@ -243,41 +253,43 @@ def _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, fi
         b[i] = real(-w * (product[i] / (std * std)) / count)
         k[i] = real(-w * total[i] / count if batch else 0.0)
     if batch:
-        _combine(dy, x, dx, S, first, a, b, k, center)
+        _combine(dy, z, limit, x, dx, S, first, a, b, k, center)
     else:  # x has no part in dx: not even its NaN
         center[:] = 0
-        _affine(dy, dx, S, first, center, a, k)
+        _affine(dy, dx, S, first, center, a, k, real(-np.inf))
 
 
 @shared
-def _backward_blocks(thread, threads, dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
-    C, own = mean.size, _owned(mean.size, S)
+def _backward_blocks(thread, threads, dy, z, limit, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
+    C, own = mean.size, _owned(mean.size, S, threads)
     blocks = (C + own - 1) // own
     for block in part(thread, threads, blocks):
         first = block * own
         last = min(first + own, C)
-        _backward(dy, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, first, last)
+        _backward(dy, z, limit, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias, first, last)
 
 
-def _gradients(dy, x, weight, mean, inverse_std, batch):
+def _gradients(dy, x, weight, mean, inverse_std, batch, z=None):
     dx = empty_like(x)
     dweight, dbias = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     if x.size:
         loop = _backward_blocks.serial if _small(x) else _backward_blocks
+        flat_dy, flat_z, flat_x, flat_dx = [a.reshape(len(x), -1) for a in (dy, dy if z is None else z, x, dx)]
         loop(
-            *(array.reshape(len(x), -1) for array in (dy, x, dx)), x.shape[2], _given(weight, x),
-            mean, inverse_std, batch, dweight, dbias,
+            flat_dy, flat_z, x.dtype.type(np.nan if z is None else 0), flat_x, flat_dx, x.shape[2],
+            _given(weight, x), mean, inverse_std, batch, dweight, dbias,
         )  # fmt: skip
     return dx, dweight, dbias
 
 
-def batch_norm_backward(dy, x, weight, mean, inverse_std):
+def batch_norm_backward(dy, x, weight, mean, inverse_std, z=None):
     """(dx, dweight, dbias) of `batch_norm_forward`; dy, x, dx (N, C, S), the others (C,).
 
     With x̂ = (x − mean) · inverse_std: dbias = Σdy, dweight = Σ dy·x̂, and
     dx = weight · inverse_std · (dy − mean(dy) − x̂ · mean(dy·x̂)). dweight and dbias come also without weight.
+    With z, the output of a ReLU behind it, dy is the gradient of that.
     """
-    return _gradients(dy, x, weight, mean, inverse_std, True)
+    return _gradients(dy, x, weight, mean, inverse_std, True, z)
 
 
 def normalize_with_backward(dy, x, weight, mean, inverse_std):

@@ -23,8 +23,9 @@ class BasicBlock(nn.Module):
             self.shortcut = nn.Identity()
 
     def forward(self, x):
-        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        return self.relu(out + self.shortcut(x) if self.residual else out)
+        if not self.residual:
+            return nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu)
+        return self.relu(nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2) + self.shortcut(x))
 
 
 class CifarResNet(nn.Module):
@@ -56,5 +57,5 @@ class CifarResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x):
-        x = self.relu(self.bn1(self.conv1(x)))
+        x = nn.chain(x, self.conv1, self.bn1, self.relu)
         return self.fc(self.pool(self.blocks(x)).flatten(1))

@@ -23,8 +23,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x):
         skip = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
+        out = nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2)
         return self.relu(out + skip)
 
 
@@ -50,9 +49,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, x):
         skip = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        out = nn.chain(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu, self.conv3, self.bn3)
         return self.relu(out + skip)
 
 
@@ -92,7 +89,7 @@ class ResNet(nn.Module):
         return nn.Sequential(*blocks, *[block(outputs, planes) for _ in range(1, count)])
 
     def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = nn.chain(x, self.conv1, self.bn1, self.relu, self.maxpool)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
 

@@ -2,6 +2,7 @@
 
 from . import functional, init, loss, utils
 from .activation import LogSoftmax, ReLU, Sigmoid, Softmax, Softmax2d, Softmin, Tanh
+from .chain import chain
 from .container import ModuleDict, ModuleList, Residual, Sequential
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
@@ -52,7 +53,7 @@ __all__ = [
     "Fold", "Identity", "LPPool1d", "LPPool2d", "Linear", "LogSoftmax", "MaxPool1d", "MaxPool2d", "MaxUnpool1d",
     "MaxUnpool2d", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList",
     "PixelShuffle", "PixelUnshuffle", "ReLU", "ReLU6", "Residual", "Sequential", "Sigmoid", "Softmax", "Tanh",
-    "Unflatten", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "elastic_net_penalty",
+    "Unflatten", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "chain", "elastic_net_penalty",
     "functional", "init", "l1_penalty", "l2_penalty", "meta", "soft_threshold_", "utils",
     "AlphaDropout", "CELU", "Dropout1d", "Dropout2d", "Dropout3d", "ELU", "Embedding", "FeatureAlphaDropout", "GELU",
     "GLU", "GroupNorm", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "InstanceNorm1d", "InstanceNorm2d",

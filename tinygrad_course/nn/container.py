@@ -4,6 +4,7 @@ import itertools
 import operator
 from collections.abc import Iterable, Mapping
 
+from .chain import chain
 from .module import Module, _parts_changed, indented
 
 
@@ -78,9 +79,7 @@ class Sequential(_Numbered):
             self.add_module(name, module)
 
     def forward(self, x):
-        for module in self._modules.values():
-            x = module(x)
-        return x
+        return chain(x, *self._modules.values())
 
     def __getitem__(self, index):
         if isinstance(index, slice):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import ops
-from ..ops.conv import numbers
+from ..ops.conv import convolve, numbers
 from .linear import reset_uniform
 from .module import Module, Parameter
 
@@ -79,9 +79,10 @@ class Conv1d(Convolution):
 
     dims = 1
 
-    def forward(self, x):
+    def forward(self, x, relu=False):
         x, padding = self._padded(x)
-        return ops.conv1d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        how = self.stride, padding, self.dilation, self.groups
+        return convolve("conv1d", 1, x, self.weight, self.bias, *how, relu)
 
 
 class Conv2d(Convolution):
@@ -95,6 +96,7 @@ class Conv2d(Convolution):
 
     dims = 2
 
-    def forward(self, x):
+    def forward(self, x, relu=False):
         x, padding = self._padded(x)
-        return ops.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        how = self.stride, padding, self.dilation, self.groups
+        return convolve("conv2d", 2, x, self.weight, self.bias, *how, relu)

@@ -1,7 +1,7 @@
 """Transposed convolution layers."""
 
 from .. import ops
-from ..engine import where
+from ..modes import where
 from ..ops.conv import numbers
 from ..ops.conv_transpose import output_size as size_of_output
 from .conv import Convolution

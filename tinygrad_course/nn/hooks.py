@@ -12,32 +12,10 @@ import warnings
 import numpy as np
 
 from .. import ops
-from ..engine import Function, TensorBase, thread
-from ..modes import outside
+from ..base import TensorBase
+from ..function import Function
+from ..modes import outside, thread
 from ..tensor import Tensor
-
-_next_id = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away, and so does leaving a `with` block."""
-
-    def __init__(self, hooks, hook, prepend=False):
-        self.id, self._hooks = next(_next_id), hooks
-        later = dict(hooks) if prepend else {}
-        if prepend:
-            hooks.clear()
-        hooks[self.id] = hook
-        hooks.update(later)
-
-    def remove(self):
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.remove()
 
 
 class Hooks:

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from .. import ops
-from ..engine import where
+from ..modes import where
 from .module import Module, Parameter
 from .norm import NormBase
 

@@ -2,8 +2,10 @@
 
 import itertools
 
-from ..engine import TensorBase, thread
-from .hooks import Hooks, RemovableHandle, call_with_hooks
+from ..base import TensorBase
+from ..differentiable import RemovableHandle
+from ..modes import thread
+from .hooks import Hooks, call_with_hooks
 from .parameter import Parameter
 from .state import State
 from .tree import Tree

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .. import ops
-from ..engine import where
+from ..modes import where
+from ..ops.norm import batch_normalize
 from ..tensor import Tensor
 from .module import Module, Parameter
 
@@ -49,7 +49,7 @@ class NormBase(Module):
 
 
 class _BatchNorm(NormBase):
-    def forward(self, x):
+    def forward(self, x, relu=False):
         self._check(x)
         momentum = self.momentum
         counting = self.training and self.track_running_stats
@@ -57,7 +57,7 @@ class _BatchNorm(NormBase):
             momentum = 1.0 / (self.num_batches_tracked.item() + 1)
         own_statistics = self.training or self.running_mean is None
         tracking = not self.training or self.track_running_stats
-        y = ops.batch_norm(
+        y = batch_normalize(
             x,
             self.running_mean if tracking else None,
             self.running_var if tracking else None,
@@ -66,6 +66,7 @@ class _BatchNorm(NormBase):
             own_statistics,
             momentum,
             self.eps,
+            relu,
         )
         if counting:
             self.num_batches_tracked._data += 1

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from ..engine import TensorBase
+from ..base import TensorBase
 from ..tensor import Tensor
 
 

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Iterable
 
-from ..engine import TensorBase
+from ..base import TensorBase
 from .container import pairs_of
 from .module import Module
 from .parameter import Parameter

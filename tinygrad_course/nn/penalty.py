@@ -9,7 +9,7 @@
 
 import numpy as np
 
-from ..engine import TensorBase
+from ..base import TensorBase
 
 
 def l1_penalty(parameters, strength):

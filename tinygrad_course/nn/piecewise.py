@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import ops
-from ..engine import where
+from ..modes import where
 from .activation import InPlace
 from .linear import Linear
 from .module import Module, Parameter

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..engine import TensorBase
+from ..base import TensorBase
 from ..tensor import Tensor
 from .parameter import Parameter, is_meta, without_memory
 

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import where
+from ..base import tensor_of
 from ..kernels import pool as kernels
+from ..modes import where
 from .bands import Mix, bands
 from .conv import SHAPES, as_images, from_images
 from .convert import contiguous, expect_tensor
@@ -113,7 +113,7 @@ def _max(name, dims, x, output_size, return_indices):
     y = from_images(node(images), dims, ndim)
     if not return_indices:
         return y
-    return y, from_images(engine._tensor_class(node.winner.astype(np.int64)), dims, ndim)
+    return y, from_images(tensor_of(node.winner.astype(np.int64)), dims, ndim)
 
 
 def _size(name, dims, x, output_size):

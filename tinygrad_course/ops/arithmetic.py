@@ -6,8 +6,10 @@ below them take tensors, NumPy arrays and Python numbers on either side.
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
 from ..kernels import activation as kernels
+from ..modes import where
 from . import convert, large
 from .division import div
 from .large import MANY

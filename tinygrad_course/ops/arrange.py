@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
 from ..kernels import buffers
+from ..modes import where
 from .index import getitem, index_select, pick
 from .reduce import normalize_dims
 from .shape import atleast_1d, sizes_of, transpose

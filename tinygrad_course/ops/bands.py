@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from ..engine import Function
+from ..function import Function
 from ..kernels import resample as kernels
 from .convert import contiguous
 

@@ -4,8 +4,8 @@ import numbers
 
 import numpy as np
 
-from .. import engine
-from ..engine import TensorBase
+from ..base import TensorBase, tensor_of
+from ..modes import where
 from .shape import common_shape
 
 __all__ = [
@@ -28,15 +28,15 @@ def compare(ufunc, x, other):
     if not isinstance(other, TensorBase | np.ndarray | np.generic | numbers.Number):
         return NotImplemented
     try:
-        return engine._tensor_class(np.asarray(ufunc(_array(x), _array(other))))
+        return tensor_of(np.asarray(ufunc(_array(x), _array(other))))
     except ValueError:
         raise RuntimeError(
-            f"{engine.where()}{ufunc.__name__}: shapes {np.shape(_array(x))} and {np.shape(_array(other))} do not "
+            f"{where()}{ufunc.__name__}: shapes {np.shape(_array(x))} and {np.shape(_array(other))} do not "
             "broadcast: counted from the right, sizes must be equal or 1"
         ) from None
     except TypeError:
         raise RuntimeError(
-            f"{engine.where()}{ufunc.__name__}: expected bool or integer tensors, got "
+            f"{where()}{ufunc.__name__}: expected bool or integer tensors, got "
             f"{np.asarray(_array(x)).dtype} and {np.asarray(_array(other)).dtype}"
         ) from None
 
@@ -45,7 +45,7 @@ def _binary(ufunc, meaning):
     def function(x, other):
         result = compare(ufunc, x, other)
         if result is NotImplemented:
-            raise TypeError(f"{engine.where()}{ufunc.__name__}: expected a tensor or a number, got {other!r}")
+            raise TypeError(f"{where()}{ufunc.__name__}: expected a tensor or a number, got {other!r}")
         return result
 
     function.__name__ = function.__qualname__ = ufunc.__name__
@@ -55,7 +55,7 @@ def _binary(ufunc, meaning):
 
 def _unary(name, test, meaning):
     def function(x):
-        return engine._tensor_class(np.asarray(test(x._data)))
+        return tensor_of(np.asarray(test(x._data)))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = meaning
@@ -89,18 +89,18 @@ signbit = _unary(
 def bitwise_not(x):
     """~x, of bools or of integers' bits; TypeError for floating numbers."""
     if x._data.dtype.kind == "f":
-        raise TypeError(f"{engine.where()}~ and bitwise_not want a bool or integer tensor, got {x._data.dtype}")
-    return engine._tensor_class(np.asarray(np.invert(x._data)))
+        raise TypeError(f"{where()}~ and bitwise_not want a bool or integer tensor, got {x._data.dtype}")
+    return tensor_of(np.asarray(np.invert(x._data)))
 
 
 def isclose(x, other, rtol=1e-5, atol=1e-8, equal_nan=False):
     """Where |x - other| ≤ atol + rtol |other|; infinities of one sign are close, nan only with `equal_nan`."""
     if x._data.dtype != other._data.dtype:
-        raise RuntimeError(f"{engine.where()}isclose: dtypes {x._data.dtype} and {other._data.dtype} differ")
+        raise RuntimeError(f"{where()}isclose: dtypes {x._data.dtype} and {other._data.dtype} differ")
     if rtol < 0 or atol < 0:
-        raise RuntimeError(f"{engine.where()}isclose: rtol and atol must not be negative, got {rtol} and {atol}")
+        raise RuntimeError(f"{where()}isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     common_shape([x._data.shape, other._data.shape], "isclose")
-    return engine._tensor_class(np.asarray(np.isclose(x._data, other._data, rtol, atol, equal_nan)))
+    return tensor_of(np.asarray(np.isclose(x._data, other._data, rtol, atol, equal_nan)))
 
 
 def allclose(x, other, rtol=1e-5, atol=1e-8, equal_nan=False):

@@ -9,8 +9,9 @@ import operator
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..kernels import conv as kernels
+from ..modes import where
 from .convert import cast, contiguous, expect_tensor
 from .shape import reshaped
 
@@ -35,14 +36,18 @@ class Conv2d(_Convolution):
     ∂L/∂W correlates X with dY, ∂L/∂X spreads dY through W (a transposed convolution), ∂L/∂b sums dY.
     """
 
-    __slots__ = ()
+    __slots__ = ("relu",)
     name = "conv2d"
+
+    def __init__(self, *how, relu=False):
+        super().__init__(*how)
+        self.relu = relu  # whether to give max(Y, 0), of which the next operation makes a ReLU
 
     def forward(self, x, weight, bias):
         self.saved = (x if self.needs[1] else None, weight if self.needs[0] else None)
         self.shapes_of = x.shape, weight.shape
         bias = None if bias is None else contiguous(bias)
-        return kernels.conv2d_forward(contiguous(x), contiguous(weight), bias, *self.how)
+        return kernels.conv2d_forward(contiguous(x), contiguous(weight), bias, *self.how, self.relu)
 
     def backward(self, dy):
         x, weight = self.saved
@@ -138,7 +143,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     `padding` may be "valid" (none) or "same" (output size = input size; stride 1 only). Output (N, O, L') with
     L' = ⌊(L + 2·padding - dilation·(K - 1) - 1) / stride⌋ + 1.
     """
-    return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+    return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -148,10 +153,11 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     "same" (output size = input size; stride 1 only). Output (N, O, H', W') with
     H' = ⌊(H + 2·padding - dilation·(KH - 1) - 1) / stride⌋ + 1.
     """
-    return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+    return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _convolve(name, dims, x, weight, bias, stride, padding, dilation, groups):
+def convolve(name, dims, x, weight, bias, stride, padding, dilation, groups, relu=False):
+    """`conv1d` or `conv2d`; with `relu`, max(y, 0), for the next operation to make a ReLU of (`Rectified`)."""
     check_operands(name, dims, x, weight, bias)
     a, w = x._data, weight._data
     stride, dilation = numbers(stride, dims, "stride", 1), numbers(dilation, dims, "dilation", 1)
@@ -161,10 +167,10 @@ def _convolve(name, dims, x, weight, bias, stride, padding, dilation, groups):
     check_fits(name, a.shape[-dims:], w.shape[2:], padding, dilation)
     if a.dtype.kind != "f":  # exact, as long as no sum is beyond 2^53
         real = [None if t is None else cast(t, np.float64) for t in (x, weight, bias)]
-        return cast(_convolve(name, dims, *real, stride, asked, dilation, groups).round(), a.dtype)
+        return cast(convolve(name, dims, *real, stride, asked, dilation, groups, relu).round(), a.dtype)
     if dims == 1:
         stride, padding, dilation = (1, *stride), ((0, 0), *padding), (1, *dilation)
-    y = Conv2d(stride, padding, dilation, groups)(as_images(x, dims), as_images(weight, dims), bias)
+    y = Conv2d(stride, padding, dilation, groups, relu=relu)(as_images(x, dims), as_images(weight, dims), bias)
     return from_images(y, dims, a.ndim)
 
 

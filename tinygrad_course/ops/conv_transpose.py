@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..engine import where
+from ..modes import where
 from .arrange import pad
 from .conv import (
     ConvTranspose2d,

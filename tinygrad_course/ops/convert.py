@@ -10,9 +10,10 @@ import numbers
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase
+from ..base import TensorBase, tensor_of
+from ..function import Function
 from ..kernels import buffers
+from ..modes import no_grad, where
 
 __all__ = ["cast"]
 METHODS = []  # of Tensor
@@ -51,7 +52,7 @@ def expect_tensor(x, name, role="input"):
     """TypeError if `x` is no tensor."""
     if not isinstance(x, TensorBase):
         raise TypeError(
-            f"{engine.where()}{name}: the {role} must be a Tensor, not {type(x).__name__}; make one with tg.tensor(…)"
+            f"{where()}{name}: the {role} must be a Tensor, not {type(x).__name__}; make one with tg.tensor(…)"
         )
 
 
@@ -60,7 +61,7 @@ def expect_floating(x, name):
     expect_tensor(x, name)
     if x._data.dtype.kind != "f":
         raise RuntimeError(
-            f"{engine.where()}{name}: expected a floating tensor, got {x._data.dtype}; convert it with .float()"
+            f"{where()}{name}: expected a floating tensor, got {x._data.dtype}; convert it with .float()"
         )
     return x
 
@@ -71,7 +72,7 @@ def cast(x, dtype):
     if x._data.dtype == dtype:
         return x
     if dtype.kind != "f" and x._requires_grad:
-        with engine.no_grad():
+        with no_grad():
             return Cast(dtype)(x)
     return Cast(dtype)(x)
 
@@ -110,9 +111,9 @@ def as_operand(value, other):
             dtype = DEFAULT_FLOAT if dtype.kind != "f" else dtype
         else:
             raise TypeError(f"complex numbers are not supported: {value!r}")
-        return engine._tensor_class(np.asarray(value, dtype))
+        return tensor_of(np.asarray(value, dtype))
     if isinstance(value, np.ndarray):
-        return engine._tensor_class(value)
+        return tensor_of(value)
     return None
 
 
@@ -178,7 +179,7 @@ def checked(node, *operands):
 def _told(operation, operands, error):
     """The RuntimeError that says what was wrong with an operation's operands."""
     sentence = _mismatch(operation.name, [t._data.shape for t in operands])
-    return RuntimeError(sentence or f"{engine.where()}{operation.name}: {error}")
+    return RuntimeError(sentence or f"{where()}{operation.name}: {error}")
 
 
 def _mismatch(name, shapes):
@@ -187,7 +188,7 @@ def _mismatch(name, shapes):
         for back in range(1, min(len(a), len(b)) + 1):
             if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
                 return (
-                    f"{engine.where()}{name}: shapes {a} and {b} do not broadcast: sizes {a[-back]} and {b[-back]} "
+                    f"{where()}{name}: shapes {a} and {b} do not broadcast: sizes {a[-back]} and {b[-back]} "
                     f"differ at dimension {max(len(a), len(b)) - back}, and neither is 1"
                 )
     return None

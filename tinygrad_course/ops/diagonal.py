@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
+from ..modes import where
 from .reduce import normalize_dims
 
 __all__ = ["diagonal", "diag", "diag_embed", "diagflat", "trace", "tril", "triu"]

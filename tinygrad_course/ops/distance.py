@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .. import engine
-from ..engine import where
+from ..base import tensor_of
+from ..modes import where
 from .convert import expect_tensor
 from .loss import broadcast
 from .measure import vector_norm
@@ -57,7 +57,7 @@ def pdist(input, p=2.0):
         raise RuntimeError(f"{where()}pdist: needs a matrix (N, M), got shape {input._data.shape}")
     if p < 0:
         raise RuntimeError(f"{where()}pdist: p must be at least 0, got {p}")
-    i, j = (engine._tensor_class(k.astype(np.int64)) for k in np.triu_indices(input._data.shape[0], 1))
+    i, j = (tensor_of(k.astype(np.int64)) for k in np.triu_indices(input._data.shape[0], 1))
     return _norm_of(input[i] - input[j], p)
 
 

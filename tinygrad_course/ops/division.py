@@ -5,7 +5,8 @@ The rounded quotient is a staircase: where it is flat its gradient is 0, and on 
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
+from ..modes import where
 from . import convert, large
 from .rounding import trunc
 

@@ -9,8 +9,9 @@ import warnings
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..generator import default_generator
+from ..modes import where
 from .convert import expect_tensor
 from .smooth import SELU_ALPHA, SELU_SCALE
 

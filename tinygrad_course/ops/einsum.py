@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
+from ..modes import where
 from .convert import contiguous
 from .diagonal import diagonal
 from .linear import product

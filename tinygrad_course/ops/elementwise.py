@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..engine import Function
+from ..function import Function
 from ..kernels import activation as kernels
 from . import convert
 from .arithmetic import add, exp, log, mul

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..engine import Adjoint, Function, where
+from ..function import Adjoint, Function
+from ..modes import where
 from .convert import expect_tensor
 from .index import add_rows, rows_of
 

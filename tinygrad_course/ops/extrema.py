@@ -9,10 +9,11 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase, array_of, tensor_of
+from ..function import Function
 from ..kernels import reduce as kernels
 from ..kernels.buffers import LARGE
+from ..modes import where
 from .convert import contiguous, numpy_names
 from .large import MANY
 from .reduce import dims_of, normalize_dims, opened
@@ -42,7 +43,7 @@ class AMax(Function):
         return z
 
     def backward(self, dz):
-        x, z = map(engine._array, self.saved)
+        x, z = map(array_of, self.saved)
         z = opened(z, self.axes, self.keepdim, x.shape)
         count = math.prod([x.shape[axis] for axis in self.axes])
         if type(dz) is np.ndarray and x.size >= MANY and self.axes == tuple(range(x.ndim - len(self.axes), x.ndim)):
@@ -121,8 +122,8 @@ def _picked(name, operation, find, x, dim, keepdim):
     indices = np.asarray(find(array, axis_of_search), np.int64)
     values = operation(np.expand_dims(indices, axis), axis)(vector)
     if not axes or not keepdim:
-        return _RESULTS[name](values.squeeze(axis), engine._tensor_class(indices))
-    return _RESULTS[name](values, engine._tensor_class(np.expand_dims(indices, axis)))
+        return _RESULTS[name](values.squeeze(axis), tensor_of(indices))
+    return _RESULTS[name](values, tensor_of(np.expand_dims(indices, axis)))
 
 
 def _not_empty(name, x, axes):
@@ -204,7 +205,7 @@ def _position(find, name, x, dim, keepdim):
     axes = normalize_dims(dim, x._data.ndim)
     _not_empty(name, x, axes)
     axis = None if dim is None or not axes else axes[0]
-    return engine._tensor_class(np.asarray(find(x._data, axis=axis, keepdims=keepdim), dtype=np.int64))
+    return tensor_of(np.asarray(find(x._data, axis=axis, keepdims=keepdim), dtype=np.int64))
 
 
 @numpy_names

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
+from ..modes import where
 from .conv import check_fits, numbers
 from .convert import expect_tensor
 from .shape import permute, reshape, reshaped

@@ -8,10 +8,11 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase, sum_to_shape, where
+from ..base import TensorBase, tensor_of
+from ..function import Function, sum_to_shape
 from ..kernels import buffers
 from ..kernels import index as kernels
+from ..modes import where
 from . import convert
 from .convert import contiguous
 from .reduce import normalize_dims
@@ -227,7 +228,7 @@ def _axis(x, dim, name):
 
 def pick(array):
     """An array as a constant tensor."""
-    return engine._tensor_class(np.asarray(array))
+    return tensor_of(np.asarray(array))
 
 
 def integers_of(index, name):

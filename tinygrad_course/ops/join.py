@@ -4,8 +4,10 @@ import functools
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
 from ..kernels import buffers
+from ..modes import where
 from . import convert
 from .index import getitem, narrow
 from .reduce import normalize_dims

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..kernels import group_norm as kernels
+from ..modes import where
 from . import large
 from .arrange import pad
 from .convert import contiguous, expect_floating, expect_tensor

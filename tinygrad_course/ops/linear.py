@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase, sum_to_shape, where
+from ..base import TensorBase, tensor_of
+from ..function import Function, sum_to_shape
 from ..kernels import matmul as kernels
+from ..modes import where
 from .convert import contiguous, expect_tensor
 
 __all__ = [
@@ -151,7 +152,7 @@ def mv(x, vec):
 
 def dot(x, other):
     """Σ x_i y_i of two vectors. Matrices are multiplied, as NumPy's `dot` does (PyTorch refuses them)."""
-    return matmul(x, other if isinstance(other, TensorBase) else engine._tensor_class(np.asarray(other)))
+    return matmul(x, other if isinstance(other, TensorBase) else tensor_of(np.asarray(other)))
 
 
 def vdot(x, other):

@@ -8,9 +8,10 @@ import warnings
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase, tensor_of
+from ..function import Function
 from ..kernels import loss as kernels
+from ..modes import where
 from . import convert, large
 from .arithmetic import mul
 from .convert import expect_tensor
@@ -198,7 +199,7 @@ def operands(name, x, target):
     """The two inputs of a loss of regression; a warning if their shapes differ."""
     expect_tensor(x, name)
     if isinstance(target, np.ndarray):
-        target = engine._tensor_class(target)
+        target = tensor_of(target)
     expect_tensor(target, name, "target")
     if x._data.shape != target._data.shape:
         warnings.warn(

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from ..engine import TensorBase, where
+from ..base import TensorBase
 from ..kernels import activation as kernels
+from ..modes import where
 from .arithmetic import mul
 from .convert import contiguous, expect_tensor
 from .loss import Loss, broadcast, reduced, reduction_of

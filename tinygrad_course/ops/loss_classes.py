@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..kernels import loss as kernels
+from ..modes import where
 from .activation import log_softmax, softmax
 from .convert import contiguous, expect_tensor
 from .loss import reduced, reduction_of

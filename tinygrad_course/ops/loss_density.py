@@ -5,8 +5,8 @@ import warnings
 
 import numpy as np
 
-from .. import engine
-from ..engine import TensorBase, where
+from ..base import TensorBase, tensor_of
+from ..modes import where
 from .arithmetic import exp, log
 from .convert import expect_tensor
 from .loss import Loss, broadcast, check_reduction, reduced, reduction_of
@@ -94,7 +94,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     expect_tensor(input, "gaussian_nll_loss")
     shape = input._data.shape
     if not isinstance(var, TensorBase):
-        var = engine._tensor_class(np.full(shape, var, input._data.dtype))
+        var = tensor_of(np.full(shape, var, input._data.dtype))
     if (var._data < 0).any():
         raise ValueError(f"{where()}gaussian_nll_loss: var holds a negative variance, {var._data.min()}")
     if var._data.shape != shape:

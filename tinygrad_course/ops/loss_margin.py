@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .. import engine
-from ..engine import where
+from ..base import tensor_of
+from ..modes import where
 from .arithmetic import mul
 from .convert import expect_tensor
 from .distance import pairwise_distance
@@ -180,7 +180,7 @@ def _rows(name, x, y, more):
         raise RuntimeError(f"{where()}{name}: scores of shape {a.shape} do not fit targets of shape {t.shape}")
     if a.ndim == 2:
         return x, y
-    return x.reshape(1, -1), engine._tensor_class(t.reshape((1, -1) if more else (1,)))
+    return x.reshape(1, -1), tensor_of(t.reshape((1, -1) if more else (1,)))
 
 
 def _back(losses, x, reduction):

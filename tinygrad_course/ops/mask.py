@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
 from ..kernels import arithmetic as kernels
+from ..modes import where
 from . import convert
 from .index import GetItem, IndexPut, in_place, pick
 from .shape import common_shape, expand, reshape

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase, array_of
+from ..function import Function
 from ..kernels import activation as kernels
+from ..modes import where
 from . import convert
 from .convert import numpy_names
 from .reduce import dims_of, opened
@@ -77,7 +78,7 @@ class VectorNorm(Function):
         if p == 1:
             return dz * sign
         if math.isinf(p):
-            holders = engine._array(size) == engine._array(z)
+            holders = array_of(size) == array_of(z)
             return dz * (sign * (holders / holders.sum(axis=self.axes, keepdims=True)).astype(x.dtype))
         slope = sign * size ** (p - 1) if p < 2 else x * size ** (p - 2)
         if p < 1:

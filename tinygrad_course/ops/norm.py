@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..kernels import norm as kernels
+from ..modes import where
 from .convert import contiguous, expect_floating
 
 __all__ = ["batch_norm"]
@@ -16,22 +17,31 @@ class BatchNorm(Function):
     """x̂ = (x - μ) / √(σ² + ε), y = γ x̂ + β, with μ and the biased σ² of each channel over this batch.
 
     ∂L/∂β = Σ dy, ∂L/∂γ = Σ dy x̂, ∂L/∂x = γ/√(σ² + ε) · (dy - mean(dy) - x̂ mean(dy x̂)).
+
+    A ReLU behind it is done on the way: forward with `relu`, of whose result the next operation makes a ReLU
+    (`Rectified`); backward if that leaves its output in `passed`, and hands down the gradient as it came.
     """
 
-    __slots__ = ("eps", "mean", "variance")
+    __slots__ = ("eps", "mean", "passed", "relu", "running")
 
-    def __init__(self, eps):
-        self.eps = eps
+    def __init__(self, eps, running, relu=False):
+        self.eps, self.relu, self.passed = eps, relu, None
+        self.running = running  # mean, variance and momentum, which forward moves
 
     def forward(self, x, weight, bias):
-        weight_and_bias = _vectors(weight, bias)
-        y, self.mean, self.variance, inverse_std = kernels.batch_norm_forward(_rows(x), *weight_and_bias, self.eps)
+        y, self.mean, _, inverse_std = kernels.batch_norm_forward(
+            _rows(x), *_vectors(weight, bias), self.eps, self.relu, self.running
+        )
+        self.running = None
         self.saved = x, weight, inverse_std
         return y.reshape(x.shape)
 
     def backward(self, dy):
         x, weight, inverse_std = self.saved
-        dx, dweight, dbias = kernels.batch_norm_backward(_rows(dy), _rows(x), *_vectors(weight), self.mean, inverse_std)
+        z, self.passed = self.passed, None
+        dx, dweight, dbias = kernels.batch_norm_backward(
+            _rows(dy), _rows(x), *_vectors(weight), self.mean, inverse_std, None if z is None else _rows(z)
+        )
         return dx.reshape(x.shape), dweight if self.needs[1] else None, dbias if self.needs[2] else None
 
     def backward_on_tape(self, dy):
@@ -48,15 +58,16 @@ class BatchNorm(Function):
 class BatchNormEval(Function):
     """y = γ (x - μ) / √(σ² + ε) + β with given μ and σ²: a linear map of each channel."""
 
-    __slots__ = ("inverse_std", "mean")
+    __slots__ = ("inverse_std", "mean", "relu")
     name = "batch_norm"
 
-    def __init__(self, mean, variance, eps):
+    def __init__(self, mean, variance, eps, relu=False):
         self.mean, self.inverse_std = mean, (1 / np.sqrt(variance + eps)).astype(variance.dtype)
+        self.relu = relu
 
     def forward(self, x, weight, bias):
         self.saved = x, weight
-        y = kernels.normalize_with(_rows(x), *_vectors(weight, bias), self.mean, self.inverse_std)
+        y = kernels.normalize_with(_rows(x), *_vectors(weight, bias), self.mean, self.inverse_std, self.relu)
         return y.reshape(x.shape)
 
     def backward(self, dy):
@@ -98,6 +109,11 @@ def batch_norm(
     running = (1 - momentum) · running + momentum · batch, with the unbiased variance. Otherwise the running
     ones normalize. ε stands inside the root. Ioffe & Szegedy 2015.
     """
+    return batch_normalize(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def batch_normalize(input, running_mean, running_var, weight, bias, training, momentum, eps, relu=False):
+    """`batch_norm`; with `relu`, max(y, 0), for the next operation to make a ReLU of (`Rectified`)."""
     expect_floating(input, "batch_norm")
     a = input._data
     if a.ndim < 2:
@@ -111,21 +127,19 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError(f"{where()}batch_norm: running_mean and running_var are needed outside of training")
-        return BatchNormEval(running_mean._data.copy(), running_var._data, eps)(input, weight, bias)
+        return BatchNormEval(running_mean._data.copy(), running_var._data, eps, relu)(input, weight, bias)
     count = a.shape[0] * math.prod(a.shape[2:])
     if count == 1:
         raise ValueError(
             f"{where()}batch_norm: in training each channel needs more than 1 value, got input of shape {a.shape}; "
             "use a larger batch, or model.eval()"
         )
-    node = BatchNorm(eps)
-    y = node(input, weight, bias)
-    if not a.size:
-        return y
-    if running_mean is not None:
-        move_towards(running_mean, node.mean, momentum)
-    if running_var is not None:
-        move_towards(running_var, node.variance * (count / max(count - 1, 1)), momentum)
+    running = [None if t is None else t._data for t in (running_mean, running_var)]
+    y = BatchNorm(eps, (*running, momentum or 0.0), relu)(input, weight, bias)
+    del running
+    for t in (running_mean, running_var):
+        if t is not None:
+            t._changed_in_place()
     return y
 
 

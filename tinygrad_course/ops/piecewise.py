@@ -6,9 +6,10 @@ memory in PyTorch: the result is always a new tensor.
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
 from ..generator import default_generator
 from ..kernels import activation as kernels
+from ..modes import where
 from .convert import contiguous, expect_floating, expect_tensor
 from .reduce import normalize_dims
 from .select import choose

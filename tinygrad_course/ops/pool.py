@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import Adjoint, Function, where
+from ..base import tensor_of
+from ..function import Adjoint, Function
 from ..kernels import pool as kernels
+from ..modes import where
 from .conv import SHAPES, as_images, from_images, numbers
 from .convert import cast, contiguous, expect_tensor
 
@@ -150,7 +151,7 @@ def _max(name, dims, x, kernel_size, stride, padding, dilation, ceil_mode, retur
     y = from_images(y, dims, ndim)
     if not return_indices:
         return y
-    return y, from_images(engine._tensor_class(node.winner.astype(np.int64)), dims, ndim)
+    return y, from_images(tensor_of(node.winner.astype(np.int64)), dims, ndim)
 
 
 def _mean(name, dims, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase, array_of, tensor_of
+from ..function import Function
+from ..modes import where
 from . import convert, large
 from .convert import numpy_names
 from .select import choose
@@ -94,7 +95,7 @@ class Prod(Function):
 
     def backward(self, dz):
         x, z = self.saved
-        if engine._array(x).all():
+        if array_of(x).all():
             return dz * z / x
         return dz * self._others(x).prod(axis=1).swapaxes(0, self.axis)
 
@@ -139,7 +140,7 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
 @numpy_names
 def nanmean(x, dim=None, keepdim=False, *, dtype=None):
     """Mean over `dim` of the numbers that are not nan."""
-    count = sum(engine._tensor_class(~np.isnan(x._data)), dim, keepdim)
+    count = sum(tensor_of(~np.isnan(x._data)), dim, keepdim)
     return nansum(x, dim, keepdim, dtype=dtype) / count
 
 
@@ -178,13 +179,13 @@ def all(x, dim=None, keepdim=False):
 
 def _truth(quantifier, x, dim, keepdim):
     result = np.asarray(quantifier(x._data, axis=normalize_dims(dim, x._data.ndim), keepdims=keepdim))
-    return engine._tensor_class(result.astype(np.uint8) if x._data.dtype == np.uint8 else result)
+    return tensor_of(result.astype(np.uint8) if x._data.dtype == np.uint8 else result)
 
 
 @numpy_names
 def count_nonzero(x, dim=None):
     """How many numbers over `dim` (an int or several; all by default) are not 0."""
-    return engine._tensor_class(np.asarray((x._data != 0).sum(axis=dims_of(dim, x)), np.int64))
+    return tensor_of(np.asarray((x._data != 0).sum(axis=dims_of(dim, x)), np.int64))
 
 
 def dims_of(dim, x):

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..engine import where
+from ..modes import where
 from .adaptive_pool import AdaptiveAvgPool
 from .bands import Mix, bands
 from .convert import cast, expect_tensor, floating

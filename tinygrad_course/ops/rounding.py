@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
+from ..modes import where
 from .convert import numpy_names
 
 __all__ = ["floor", "ceil", "trunc", "fix", "round", "frac", "sign", "sgn"]

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase
+from ..base import TensorBase, array_of, tensor_of
+from ..function import Function
 from ..kernels import scan as kernels
 from . import convert
 from .convert import numpy_names
@@ -69,7 +69,7 @@ class CumProd(Function):
 
     def backward(self, dz):
         x, z = self.saved
-        if engine._array(x).all():
+        if array_of(x).all():
             return _suffix_sums(dz * z, self.axis) / x
         # ∂z_i/∂x_j is the running product of x with 1 in the place of x_j, from i = j on.
         x, dz = x.swapaxes(0, self.axis), dz.swapaxes(0, self.axis)
@@ -134,7 +134,7 @@ def _running(name, wins, x, dim):
             indices[i] = np.where(wins(array[i], best) | np.isnan(array[i]), i, indices[i - 1])
         indices = np.moveaxis(indices, 0, axes[0])
         values = PickMany(indices, axes[0])(x)
-    return collections.namedtuple(name, ["values", "indices"])(values, engine._tensor_class(indices))
+    return collections.namedtuple(name, ["values", "indices"])(values, tensor_of(indices))
 
 
 class PickMany(Pick):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..engine import TensorBase, where
+from ..base import TensorBase
+from ..modes import where
 from . import convert
 from .index import GetItem, IndexPut, check_range, in_place, integers_of, pick
 from .reduce import normalize_dims

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .. import engine
-from ..engine import Function, TensorBase
+from .. import modes
+from ..base import TensorBase, tensor_of
+from ..function import Function
 from ..kernels import activation as kernels
 from . import convert
 
@@ -112,21 +113,21 @@ def where(condition, input=None, other=None):
     """
     mask = condition._data if isinstance(condition, TensorBase) else np.asarray(condition)
     if input is None and other is None:
-        return tuple(engine._tensor_class(np.asarray(i, np.int64)) for i in np.nonzero(np.atleast_1d(mask)))
+        return tuple(tensor_of(np.asarray(i, np.int64)) for i in np.nonzero(np.atleast_1d(mask)))
     if mask.dtype.kind != "b":
         raise RuntimeError(
-            f"{engine.where()}where: the condition must be a bool tensor, got {mask.dtype}; write condition != 0"
+            f"{modes.where()}where: the condition must be a bool tensor, got {mask.dtype}; write condition != 0"
         )
     if not isinstance(input, TensorBase) and not isinstance(other, TensorBase):
         input, other = (_free(value) for value in (input, other))
     x, y = convert.pair(input, other) or (None, None)
     if x is None:
-        raise TypeError(f"{engine.where()}where: expected tensors or numbers, got {input!r} and {other!r}")
+        raise TypeError(f"{modes.where()}where: expected tensors or numbers, got {input!r} and {other!r}")
     try:
         return Where(mask)(x, y)
     except ValueError:
         raise RuntimeError(
-            f"{engine.where()}where: the condition of shape {mask.shape} and the choices of shapes {x._data.shape} and "
+            f"{modes.where()}where: the condition of shape {mask.shape} and the choices of shapes {x._data.shape} and "
             f"{y._data.shape} do not broadcast: counted from the right, sizes must be equal or 1"
         ) from None
 
@@ -135,7 +136,7 @@ def _free(value):
     """A number or array that no tensor stands beside, as a tensor."""
     if isinstance(value, float):
         value = np.float32(value)
-    return engine._tensor_class(np.asarray(value))
+    return tensor_of(np.asarray(value))
 
 
 def maximum(x, other):
@@ -166,20 +167,20 @@ def clamp(x, min=None, max=None):
     The bounds are numbers or tensors that broadcast with x; RuntimeError if there is neither.
     """
     if min is None and max is None:
-        raise RuntimeError(f"{engine.where()}clamp: at least one of min and max must be given")
+        raise RuntimeError(f"{modes.where()}clamp: at least one of min and max must be given")
     given = [convert.as_operand(bound, x) for bound in (min, max) if bound is not None]
     if None in given:
-        raise TypeError(f"{engine.where()}clamp: min and max must be numbers or tensors, got {min!r} and {max!r}")
+        raise TypeError(f"{modes.where()}clamp: min and max must be numbers or tensors, got {min!r} and {max!r}")
     dtype = x._data.dtype
     for bound in given:
         if bound._data.dtype != dtype:
-            dtype = convert.result_type(engine._tensor_class(np.empty(x._data.shape, dtype)), bound)
+            dtype = convert.result_type(tensor_of(np.empty(x._data.shape, dtype)), bound)
     if dtype.kind == "f":
         least, most = -np.inf, np.inf
     else:
         least, most = (False, True) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    low = engine._tensor_class(np.asarray(least, dtype)) if min is None else convert.cast(given[0], dtype)
-    high = engine._tensor_class(np.asarray(most, dtype)) if max is None else convert.cast(given[-1], dtype)
+    low = tensor_of(np.asarray(least, dtype)) if min is None else convert.cast(given[0], dtype)
+    high = tensor_of(np.asarray(most, dtype)) if max is None else convert.cast(given[-1], dtype)
     return convert.checked(Clamp(), convert.cast(x, dtype), low, high)
 
 
@@ -208,4 +209,4 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
         np.isnan(x._data), nan if nan is not None else 0.0,
         np.where(x._data > 0, limits.max if posinf is None else posinf, limits.min if neginf is None else neginf),
     )  # fmt: skip
-    return where(np.isfinite(x._data), x, engine._tensor_class(replacement.astype(x._data.dtype)))
+    return where(np.isfinite(x._data), x, tensor_of(replacement.astype(x._data.dtype)))

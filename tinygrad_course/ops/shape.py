@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
 from ..kernels import buffers
+from ..modes import where
 from .reduce import normalize_dims
 
 __all__ = [

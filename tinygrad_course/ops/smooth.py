@@ -7,9 +7,11 @@ import math
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
 from ..generator import default_generator
 from ..kernels import activation as kernels
+from ..modes import where
 from .activation import sigmoid, softmax
 from .convert import contiguous, expect_floating, expect_tensor
 from .elementwise import OfInput, erf

@@ -8,7 +8,7 @@ import collections
 
 import numpy as np
 
-from ..engine import where
+from ..modes import where
 from .index import pick
 from .reduce import normalize_dims
 from .scatter import gather

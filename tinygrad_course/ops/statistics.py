@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from ..engine import Function, TensorBase, where
+from ..base import TensorBase
+from ..function import Function
+from ..modes import where
 from . import large
 from .convert import numpy_names
 from .reduce import Mean, dims_of, opened

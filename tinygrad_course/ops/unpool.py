@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ..engine import Function, where
+from ..function import Function
+from ..modes import where
 from .conv import as_images, from_images, numbers
 from .pool import Winners, check_images
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..engine import where
+from ..modes import where
 from .index import getitem
 from .reduce import normalize_dims
 from .shape import movedim, reshape

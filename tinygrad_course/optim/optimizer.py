@@ -3,7 +3,8 @@
 import copy
 from collections import defaultdict
 
-from ..engine import TensorBase, enable_grad, no_grad
+from ..base import TensorBase
+from ..modes import enable_grad, no_grad
 from ..ops.convert import contiguous
 
 NOT_NEGATIVE = ("weight_decay", "momentum", "eps", "lr_decay", "momentum_decay", "alpha", "initial_accumulator_value")
@@ -93,6 +94,8 @@ class Optimizer:
                 for p, array in zip(ready, arrays, strict=True):
                     if array is not p._data:  # kernels work on contiguous arrays
                         p._data[...] = array
+                del arrays, array  # a change of what nobody else holds need not be noted
+                for p in ready:
                     p._changed_in_place()
         return loss
 

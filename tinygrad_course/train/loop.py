@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import nn
 from ..data import DataLoader
-from ..engine import no_grad
+from ..modes import no_grad
 
 
 @dataclasses.dataclass

@@ -4,7 +4,8 @@ import copy
 from typing import NamedTuple
 
 import tinygrad_course
-from tinygrad_course import engine
+from tinygrad_course.function import Function
+from tinygrad_course.modes import observe
 
 from . import levels, model, theme, values, view
 from .recorder import Recording
@@ -221,7 +222,7 @@ def _record_now(source, model, names, optimizer):
     from ..explain_graph import Values
 
     seen = Values()
-    with Recording(model, names, details=True, optimizer=optimizer) as recording, engine.observe(seen):
+    with Recording(model, names, details=True, optimizer=optimizer) as recording, observe(seen):
         loss = loss_from(source, "gradient_flow", "a recording, a loss, or a function that returns a loss")
         _backward_aside(loss)
     try:
@@ -260,7 +261,7 @@ def _retained(loss):
         if node.retained is not None and node.retained() is not None:
             tensors.append(node.retained())
         for edge in node.edges:
-            if isinstance(edge, engine.Function) and edge not in seen:
+            if isinstance(edge, Function) and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
     return tensors

@@ -12,7 +12,7 @@ import math
 import re
 from typing import NamedTuple
 
-from tinygrad_course import engine
+from tinygrad_course.function import Function
 
 
 class Rule(NamedTuple):
@@ -192,7 +192,7 @@ def rule_of(name):
 
 def _from_docstring(name):
     """`z = …;  ∂z/∂x = …`, the first sentence of an operation's docstring, as a rule."""
-    stack = [engine.Function]
+    stack = [Function]
     while stack:
         cls = stack.pop()
         stack += cls.__subclasses__()

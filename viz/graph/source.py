@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tinygrad_course import engine
+from tinygrad_course.base import TensorBase
 
 
 def loss_from(source, caller, what="a loss or a function that returns one"):
@@ -11,14 +11,14 @@ def loss_from(source, caller, what="a loss or a function that returns one"):
     Raises TypeError for what is no loss and makes none, RuntimeError for one without a graph or of several numbers.
     """
     loss = source
-    if not isinstance(source, engine.TensorBase) and callable(source):
+    if not isinstance(source, TensorBase) and callable(source):
         if hasattr(source, "named_parameters"):
             raise TypeError(
                 f"{caller} takes {what}, not a model: call it on data and a loss, as in "
                 f"{caller}(lambda: criterion(model(x), y))"
             )
         loss = source()
-    if not isinstance(loss, engine.TensorBase):
+    if not isinstance(loss, TensorBase):
         raise TypeError(f"{caller} takes {what}, not {type(loss).__name__}")
     if loss.node is None:
         raise RuntimeError("this loss has no graph: nothing it was made from requires a gradient, or it is in no_grad")

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 import tinygrad_course
-from tinygrad_course import engine
+from tinygrad_course.base import TensorBase
+from tinygrad_course.function import Function, sum_to_shape
 
 from .skips import find_skips
 from .source import loss_from
@@ -112,7 +113,7 @@ def vertices_behind(root):
         node = seen[-heapq.heappop(heap)]
         nodes.append(node)
         for edge in node.edges:
-            if isinstance(edge, engine.Function):
+            if isinstance(edge, Function):
                 if edge.order not in seen:
                     seen[edge.order] = edge
                     heapq.heappush(heap, -edge.order)
@@ -122,7 +123,7 @@ def vertices_behind(root):
 
 
 def _is_operation(vertex):
-    return isinstance(vertex, engine.Function)
+    return isinstance(vertex, Function)
 
 
 def _additive_skips(vertices, place):
@@ -149,7 +150,7 @@ def _find(at, vertices, place, skips):
     """Index of the vertex that `at` means."""
     if at is None:
         return min(place[vertices[index].edges[slot]] for index, slot in skips)
-    if isinstance(at, engine.TensorBase):
+    if isinstance(at, TensorBase):
         found = place.get(at if at.node is None else at.node)
         if found is None:
             raise ValueError("the tensor `at` is not behind this loss, or requires no gradient")
@@ -184,7 +185,7 @@ def _walk(vertices, place, skips, seed, target):
                 edge = node.edges[slot]
                 if edge is None or contribution is None:
                     continue
-                contribution = engine.sum_to_shape(np.asarray(contribution), edge.shape)
+                contribution = sum_to_shape(np.asarray(contribution), edge.shape)
                 key = length
                 if length == _WHOLE:
                     sent[index, slot] = root_mean_square(contribution)

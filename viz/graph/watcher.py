@@ -1,4 +1,4 @@
-"""Watch forward and backward through the engine's observers, operation by operation."""
+"""Watch forward and backward through the tape's observers, operation by operation."""
 
 import contextlib
 import weakref
@@ -6,7 +6,9 @@ from itertools import zip_longest
 
 import numpy as np
 
-from tinygrad_course import engine
+from tinygrad_course.base import TensorBase
+from tinygrad_course.function import Function
+from tinygrad_course.modes import Observer, observe
 
 from . import steps
 from .details import Details, histogram, look_closer
@@ -20,7 +22,7 @@ _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of
 _SWEEP_FROM = 20_000  # operations without a backward pass (an evaluation loop) after which dead ones are forgotten
 
 
-class Watcher(engine.Observer):
+class Watcher(Observer):
     """Watches between `with` and its end. What a caller reads of it is `recorder.Recording`'s.
 
     The steps of a training run are mostly alike. So what a small graph does is only gathered at first (`_gathered`),
@@ -64,7 +66,7 @@ class Watcher(engine.Observer):
 
     def __enter__(self):
         self._learn_names()
-        self._stack.enter_context(engine.observe(self))
+        self._stack.enter_context(observe(self))
         return self
 
     def __exit__(self, *exception):
@@ -78,7 +80,7 @@ class Watcher(engine.Observer):
     def _learn_names(self):
         self._names, self._new_parameters = {}, True
         for name, tensor in self._given.items():
-            if isinstance(tensor, engine.TensorBase):
+            if isinstance(tensor, TensorBase):
                 self._names.setdefault(id(tensor), name)
         if self._model is not None:
             for name, parameter in self._model.named_parameters():
@@ -296,7 +298,7 @@ class Watcher(engine.Observer):
     def _trace_for(self, node):
         """The trace this operation belongs to: after a backward pass, one that reads no older node is a new graph."""
         old = self._trace.records
-        if not any(isinstance(edge, engine.Function) and edge.order in old for edge in node.edges):
+        if not any(isinstance(edge, Function) and edge.order in old for edge in node.edges):
             if self._new_parameters:
                 self._known_parameters, self._new_parameters = self._trace.known_parameters(), False
             known, places = self._known_parameters
@@ -339,7 +341,7 @@ class Watcher(engine.Observer):
             earlier = self._finished.operations.get(node.order) if self._finished is not None else None
             sources = []
             for edge in node.edges:
-                if isinstance(edge, engine.Function):
+                if isinstance(edge, Function):
                     stack.append(edge)
                     sources.append(edge.order)
                 else:

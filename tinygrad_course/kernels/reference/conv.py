@@ -10,8 +10,8 @@ import numpy as np
 from .windows import taps
 
 
-def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
-    """y[i, j] += w[u, v] · x[i·s − p + u·d, j·s − p + v·d] over all taps"""
+def conv2d_forward(x, w, bias, stride, padding, dilation, groups, relu=False):
+    """y[i, j] += w[u, v] · x[i·s − p + u·d, j·s − p + v·d] over all taps; with `relu`, max(0, y)"""
     size = [
         (n + sum(p) - d * (k - 1) - 1) // s + 1
         for n, p, d, k, s in zip(x.shape[2:], padding, dilation, w.shape[2:], stride)
@@ -22,7 +22,7 @@ def conv2d_forward(x, w, bias, stride, padding, dilation, groups):
     x_groups, y_groups, w_groups = _grouped(x, groups), _grouped(y, groups), _matrices(w, groups)
     for u, v, outputs, inputs in taps(w.shape[2:], stride, _before(padding), dilation, x.shape[2:], size):
         y_groups[outputs] += _product(w_groups[..., u, v], x_groups[inputs])
-    return y
+    return np.maximum(y, 0, out=y) if relu else y
 
 
 def conv2d_input_grad(dy, w, x_shape, stride, padding, dilation, groups, bias=None):

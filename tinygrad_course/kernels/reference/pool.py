@@ -27,7 +27,7 @@ def max_windows(x, rows, columns):
     y = np.empty((N, C, rows[0].size, columns[0].size), x.dtype)
     index = np.empty(y.shape, np.int32)
     for (h, top, bottom), (o, left, right) in itertools.product(*_numbered(rows, columns)):
-        window = x[:, :, top:bottom, left:right].reshape(N, C, -1)
+        window = x[:, :, top:bottom, left:right].reshape(N, C, (bottom - top) * (right - left))
         nan = np.isnan(window)
         last_nan = window.shape[2] - 1 - nan[:, :, ::-1].argmax(2)
         best = np.where(nan.any(2), last_nan, window.argmax(2))

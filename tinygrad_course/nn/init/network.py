@@ -2,7 +2,7 @@
 
 import math
 
-from ...engine import no_grad
+from ...modes import no_grad
 from ..container import Residual
 from .fill import zeros_
 from .structure import orthogonal_

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ...engine import TensorBase
+from ...base import TensorBase
 from ...tensor import Tensor
 
 

@@ -1,7 +1,7 @@
 """All parameters of a network as one vector, and back: for line searches, loss landscapes, second-order methods."""
 
 from ... import ops
-from ...engine import TensorBase
+from ...base import TensorBase
 from ...tensor import Tensor
 
 

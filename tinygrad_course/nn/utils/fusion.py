@@ -8,7 +8,8 @@ import itertools
 
 import numpy as np
 
-from ...engine import Observer, TensorBase, no_grad, observe
+from ...base import TensorBase
+from ...modes import Observer, no_grad, observe
 from ..container import Sequential
 from ..conv import Conv2d
 from ..linear import Linear
