@@ -50,9 +50,11 @@ class GetItem(Function):
             leading = self.input_shape[: len(integers)]
             rows = np.ravel_multi_index(self.index, leading, mode="wrap")
             return add_rows(dz, rows, (math.prod(leading), *self.input_shape[len(leading) :])).reshape(self.input_shape)
-        if sum(integers) == 1 and all(isinstance(i, np.ndarray) or i == slice(None) for i in self.index) and dz.size:
+        if sum(integers) == 1 and dz.size:
             axis = integers.index(True)
-            if self.index[axis].ndim == 1:  # along one axis, which comes first for a while
+            others = [i for place, i in enumerate(self.index) if place != axis]
+            if self.index[axis].ndim == 1 and all(type(i) is slice and i == slice(None) for i in others):
+                # Along one axis, which comes first for a while.
                 sizes, places = self.input_shape, self.index[axis] % self.input_shape[axis]
                 total = add_rows(np.moveaxis(dz, axis, 0), places, (sizes[axis], *sizes[:axis], *sizes[axis + 1 :]))
                 return contiguous(np.moveaxis(total, 0, axis))
