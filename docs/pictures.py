@@ -25,6 +25,7 @@ from tinygrad_course import data, optim  # noqa: E402
 from tinygrad_course.nn import functional as F  # noqa: E402
 from viz.graph.claim import claim  # noqa: E402
 from viz.graph.draw import draw  # noqa: E402
+from viz.theory import default_init_ratio  # noqa: E402
 
 STEPS, BATCH_SIZE, RATE = 40, 64, 0.02
 DOTS = 96  # an inch
@@ -67,7 +68,8 @@ def compare_in_training():
             x, y = batches[-1]
             spectrum = viz.path_spectrum(lambda: F.cross_entropy(model(x.flatten(1)), y))  # noqa: B023 read at once
     title = f"Ten tanh layers after {STEPS} steps, plain and residual"
-    return viz.compare(*recordings, spectra={"residual": spectrum}, title=title)
+    law = {"plain": default_init_ratio("tanh")}
+    return viz.compare(*recordings, theory=law, spectra={"residual": spectrum}, title=title)
 
 
 def gallery(images):

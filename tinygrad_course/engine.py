@@ -106,7 +106,7 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if not retain_graph and node.saved:
                 node.saved = FREED
         if watching:
-            totals = {leaf: array_of(gradient) for leaf, (gradient, _) in arrived.items()}
+            totals = {leaf: g if type(g) is np.ndarray else array_of(g) for leaf, (g, _) in arrived.items()}
             for observer in watching:
                 observer.leaves(totals)
     finally:

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from tinygrad_course.kernels import statistics
+import tinygrad_course as tg
+from tinygrad_course.kernels import arrays, columns, statistics
+from tinygrad_course.kernels.jit import kernel
 from viz.graph import stats
+
+
+def _alone(x, table, number):
+    statistics.measure_many([x], table, number)
 
 
 def _among_others(x, table, number):
@@ -18,11 +24,10 @@ def _among_others(x, table, number):
 KERNELS = {
     "32 among others": (_among_others, np.float32),
     "64 among others": (_among_others, np.float64),
-    "32": (statistics.measure_32, np.float32),
-    "32 parallel": (statistics.measure_32_parallel, np.float32),
-    "64": (statistics.measure_64, np.float64),
+    "32": (_alone, np.float32),
+    "64": (_alone, np.float64),
 }
-SIZES = [0, 1, 7, 4096, 4097, 70_001, 140_000]
+SIZES = [0, 1, 7, 4096, 4097, 70_001, 140_000, 300_001]
 SPOILT = {
     "clean": [],
     "zeros": [(0, 0.0), (3, -0.0)],
@@ -41,7 +46,7 @@ def _row(kernel, x):
 
 def _expected(x):
     table = np.zeros((1, statistics.COLUMNS))
-    stats._by_numpy(x, table, 0)
+    stats._by_numpy([x], table, 0)
     return table[0]
 
 
@@ -84,12 +89,12 @@ def test_rms_neither_overflows_nor_vanishes(kernel, power):
 @pytest.mark.parametrize("power", [-300, -200, 200, 300])
 def test_rms_of_very_small_and_very_large_doubles(power):
     x = np.array([3.0, -4.0]) * 10.0**power
-    assert _row(statistics.measure_64, x)[statistics.RMS] == pytest.approx(12.5**0.5 * 10.0**power, rel=1e-12)
+    assert _row(_alone, x)[statistics.RMS] == pytest.approx(12.5**0.5 * 10.0**power, rel=1e-12)
 
 
 LAYOUTS = {
     "one number": (np.array(3.0), 1),
-    "no array": (np.float32(3.0), 1),
+    "no array": (np.float32(3.0), -1),
     "empty": (np.zeros((0, 3)), 0),
     "Fortran's order": (np.ones((4, 6), np.float32).T, 24),
     "a part": (np.ones((4, 6))[2:], 12),
@@ -115,10 +120,49 @@ def test_layouts_of_one_among_others(layout):
         assert rows[1, statistics.RMS] == pytest.approx(stats.root_mean_square(array))
 
 
+def test_what_the_kernel_cannot_read_is_measured_all_the_same():
+    table = stats.Table()
+    numbers = [table.add(np.asarray(array)) for array, _ in LAYOUTS.values()] + [table.add_all([np.float32(3.0), None])]
+    for number, (array, _) in zip(numbers, LAYOUTS.values(), strict=False):
+        found, whole = table[number], np.asarray(array).dtype.kind != "f"
+        assert found is None if whole else found.rms == pytest.approx(stats.root_mean_square(array))
+    assert table[numbers[-1]].value == 3.0 and table[numbers[-1] + 1] is None
+
+
 def test_without_numba_numpy_measures(monkeypatch):
     x = np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32)
-    monkeypatch.setattr(stats.Table, "_loops", {})
-    monkeypatch.setattr(stats.Table, "_many", None)
+    monkeypatch.setattr(stats, "_kernel", lambda: stats._by_numpy)
     alone = stats.measure(x)
-    monkeypatch.setattr(stats.Table, "_loops", None)
+    monkeypatch.undo()
     assert stats.measure(x)[:5] == pytest.approx(alone[:5], rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_company_and_threads_change_no_bit(dtype):
+    """Whether an array is measured alone, with many others, by one thread or by two."""
+    arrays = [np.random.default_rng(n).standard_normal(n).astype(dtype) for n in (100, 50_000, 250_001, 3)]
+    found = np.zeros((2, len(arrays), statistics.COLUMNS))
+    statistics.measure_many(arrays, found[0], 0)
+    for number, array in enumerate(arrays):
+        statistics.measure_many([array], found[1], number)
+    assert found[0].tobytes() == found[1].tobytes()
+    threads = tg.get_num_threads()
+    try:
+        tg.set_num_threads(1)
+        statistics.measure_many(arrays, found[1], 0)
+    finally:
+        tg.set_num_threads(threads)
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+def test_arrays_that_cannot_be_read_are_found_all_the_same(monkeypatch):
+    """Where NumPy's layout is another one, a kernel is told where the numbers are."""
+    monkeypatch.setattr(arrays, "READABLE", False)
+    rows = [[np.arange(5.0), np.full(100, 2.0)], [np.ones(5), np.zeros(100)]]
+    table, count = columns.columns(rows)
+    assert count == 105 and [_sum(table, r, k) for r in range(2) for k in range(2)] == [10.0, 200.0, 5.0, 0.0]
+
+
+@kernel
+def _sum(table, row, k):
+    return columns.own(0, 1, table, row, k).sum()

@@ -122,7 +122,7 @@ def test_every_other_step():
 
 
 def test_a_long_evaluation_does_not_pile_up(monkeypatch):
-    monkeypatch.setattr("viz.graph.watcher._SWEEP_FROM", 200)
+    monkeypatch.setattr("viz.graph.tracer._SWEEP_FROM", 200)
     model = nets.net()
     with viz.record(model) as recording, tg.no_grad():
         recording._sweep_at = 200

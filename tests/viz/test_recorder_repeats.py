@@ -79,7 +79,7 @@ def _recorded(build, put_off, count=5):
         for _ in range(count):
             optimizer.zero_grad()
             if not put_off:
-                recording._gathered = None
+                recording._replay()
             loss_of().backward()
             kinds.append(type(recording._last))
             optimizer.step()

@@ -11,24 +11,15 @@ The arrays of a row are cut as if they lay one behind the other, so that threads
 large one of them is.
 """
 
-import ctypes
 import itertools
 
 import numba
 import numpy as np
 
+from .arrays import NUMBERS, addresses
 from .call import pointer_to, word_at
 from .jit import inner
 
-
-def _offset():
-    """Where in an array object CPython's NumPy keeps the address of the numbers."""
-    array = np.empty(1)
-    words = ctypes.cast(id(array), ctypes.POINTER(ctypes.c_void_p))
-    return next(8 * k for k in range(2, array.__sizeof__() // 8) if words[k] == array.ctypes.data)
-
-
-_OFFSET = _offset()
 _LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype("float32"), np.dtype("float64"))}
 
 
@@ -51,7 +42,7 @@ def columns(rows):
                     f"got one of shape {array.shape} and {array.dtype}"
                 )
     starts = list(itertools.accumulate(sizes, initial=0))
-    objects = np.fromiter(itertools.chain(*[map(id, row) for row in rows], starts), np.int64)
+    objects = addresses([array for row in rows for array in row], starts)
     return (objects, len(first), _LIKE[dtype]), starts[-1]
 
 
@@ -63,7 +54,7 @@ def own(thread, threads, table, row, k):
     size = starts[k + 1] - starts[k]
     begin = _cut(thread * starts[-1] // threads - starts[k], size)
     end = _cut((thread + 1) * starts[-1] // threads - starts[k], size)
-    numbers = pointer_to(word_at(objects[row * count + k] + _OFFSET))
+    numbers = pointer_to(word_at(objects[row * count + k] + NUMBERS))
     return numba.carray(numbers, size, like.dtype)[begin:end]
 
 

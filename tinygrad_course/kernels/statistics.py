@@ -4,29 +4,30 @@ A row of a table an array: √(mean of x²), max |x|, Σ x, how many zeros, how 
 pass looks at the bits: as an integer, |x| is the number without its sign bit, in the same order; 0 for a zero, from
 INFINITY on for Inf and NaN. Maxima and counts of integers are vectorized whatever the numbers are; those of floats
 that may be NaN cannot be. The casts keep Numba from counting in 64 bits what fits 32.
-"""
 
-import ctypes
-import functools
+An array is looked at in shares, and what they give is added up in their order: which thread does a share, and which
+other arrays are measured in the same call, changes no bit of the result.
+"""
 
 import numba
 import numpy as np
 
+from .arrays import CLASS, DTYPE, EXTENTS, FLAGS, NDIM, NUMBERS
 from .call import pointer_to, word_at
-from .jit import inner, kernel, prange
+from .jit import inner, kernel, part, shared
 
-SERIAL_BELOW = 1_000_000  # elements; up to here it is not the threads that are too few, but the memory too slow
 RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
 _CHUNK = 4096  # numbers that are summed in their own precision, before float64 takes over
+_SHARE = 8 * _CHUNK  # numbers that one thread takes at a time
+_MANY = 500_000  # numbers in all, from which on it is worth while to wake threads
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
-_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-_READABLE = frozenset([np.ndarray, type(None)])
-_SHARE = 16 * _CHUNK  # numbers that one iteration of the parallel loop takes
+_KINDS = id(np.ndarray), id(np.dtype(np.float32)), id(np.dtype(np.float64)), id(None)
 _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
 _SMALL_64, _LARGE_64 = 1e-280, 1e300
 _MASK_64, _INFINITY_64 = np.int64(0x7FFFFFFFFFFFFFFF), np.int64(0x7FF0000000000000)
+_PLACE, _COUNT, _BYTES, _FIRST = range(4)  # of an array: address, how many numbers, bytes of each, its first share
 
 
 @inner
@@ -36,11 +37,11 @@ def _number(bits, mask):
 
 
 @inner
-def _measure(x, bits, mask, infinity, start, end, row):
-    """Add the numbers x[start:end], whose bits are `bits`, to a row; their squares to its first column."""
+def _measure(x, bits, mask, infinity, row):
+    """Add the numbers x, whose bits are `bits`, to a row; their squares to its first column."""
     real, integer = x.dtype.type, bits.dtype.type
-    for first in range(start, end, _CHUNK):
-        last = min(end, first + _CHUNK)
+    for first in range(0, x.size, _CHUNK):
+        last = min(x.size, first + _CHUNK)
         squares, total, largest, zeros = real(0), real(0), integer(0), integer(0)
         for i in range(first, last):
             squares += x[i] * x[i]
@@ -69,110 +70,133 @@ def _finish(x, small, large, row):
     else:
         total = 0.0
         for i in range(x.size):
-            part = x[i] / largest
-            total += part * part
+            share = x[i] / largest
+            total += share * share
         row[RMS] = largest * (total / x.size) ** 0.5
 
 
 @inner
-def _measure_share(x, k, row):
-    """The k-th share of x: a function of its own, for inside `prange` nothing would be vectorized."""
-    share = x[k * _SHARE : min(x.size, (k + 1) * _SHARE)]
-    _measure(share, share.view(np.int32), _MASK_32, _INFINITY_32, 0, share.size, row)
+def _objects(place):
+    """The addresses of the objects in an array of objects that is itself the Python object at `place`."""
+    return numba.carray(pointer_to(word_at(place + NUMBERS)), word_at(word_at(place + EXTENTS)), np.int64)
 
 
-@kernel
-def measure_32(x, table, number):
-    """Describe a flat, contiguous array of float32 in row `number` of a table of float64."""
-    row = table[number]
-    row[:] = 0.0
-    row[SIZE] = x.size
-    _measure(x, x.view(np.int32), _MASK_32, _INFINITY_32, 0, x.size, row)
-    _finish(x, _SMALL_32, _LARGE_32, row)
+@inner
+def _find(objects, kinds, found, table, first):
+    """Note where the numbers of the arrays are, and begin their rows. (Shares in all, numbers in all, unread arrays.)
 
-
-@kernel
-def measure_64(x, table, number):
-    """The same for float64."""
-    row = table[number]
-    row[:] = 0.0
-    row[SIZE] = x.size
-    _measure(x, x.view(np.int64), _MASK_64, _INFINITY_64, 0, x.size, row)
-    _finish(x, _SMALL_64, _LARGE_64, row)
-
-
-@kernel(parallel=True)
-def measure_32_parallel(x, table, number):
-    """The same for a large array of float32."""
-    parts = np.zeros((max(1, (x.size + _SHARE - 1) // _SHARE), COLUMNS))
-    for k in prange(len(parts)):
-        _measure_share(x, k, parts[k])
-    row = table[number]
-    row[:] = parts.sum(0)
-    row[LARGEST] = parts[:, LARGEST].max()
-    row[SIZE] = x.size
-    _finish(x, _SMALL_32, _LARGE_32, row)
-
-
-@kernel
-def _measure_objects(objects, head, single, double, none, table, first):
-    """Describe the arrays that are the Python objects at these addresses, in the rows of a table from `first` on.
-
-    Behind the `head` of a Python object, NumPy's (its C interface says so) has the address of its numbers, how many
-    dimensions there are, their extents, strides, base, dtype and flags. `single` and `double` are the places of the
-    dtypes float32 and float64, and `none` that of None. What is none of this, or has gaps, gets the size -1; the
-    result is whether there is such an array.
+    objects: the addresses of the Python objects. What is None, no array or one of another dtype, or has gaps, gets
+    the size -1; of None, the other columns are nan.
     """
-    unread = False
+    ndarray, single, double, none = kinds
+    shares = numbers = unread = 0
     for k in range(len(objects)):
-        place, row = objects[k] + head, table[first + k]
-        if objects[k] == none:
-            row[:] = np.nan
-            row[SIZE] = -1.0
-            continue
-        row[:] = 0.0
+        array, row = objects[k], table[first + k]
+        row[:] = np.nan if array == none else 0.0
         row[SIZE] = -1.0
-        kind, flags = word_at(place + 40), word_at(place + 48)
-        if (kind != single and kind != double) or flags & _ALIGNED == 0 or flags & _CONTIGUOUS == 0:
-            unread = True
+        found[k, _FIRST], found[k, _COUNT] = shares, 0
+        if array == none:
             continue
-        size, extents = 1, word_at(place + 16)
-        for axis in range(word_at(place + 8) & 0xFFFFFFFF):
+        if word_at(array + CLASS) != ndarray:
+            unread += 1
+            continue
+        kind, flags = word_at(array + DTYPE), word_at(array + FLAGS)
+        if (kind != single and kind != double) or flags & _ALIGNED == 0 or flags & _CONTIGUOUS == 0:
+            unread += 1
+            continue
+        size, extents = 1, word_at(array + EXTENTS)
+        for axis in range(word_at(array + NDIM) & 0xFFFFFFFF):
             size *= word_at(extents + 8 * axis)
         row[SIZE] = size
-        numbers = pointer_to(word_at(place))
-        if kind == single:
+        found[k, _PLACE], found[k, _COUNT] = word_at(array + NUMBERS), size
+        found[k, _BYTES] = 4 if kind == single else 8
+        shares += (size + _SHARE - 1) // _SHARE
+        numbers += size
+    found[len(objects), _FIRST] = shares
+    return shares, numbers, unread
+
+
+@inner
+def _measure_shares(begin, end, found, parts):
+    """Describe the shares from `begin` to `end`, in rows of their own."""
+    k = np.searchsorted(found[:, _FIRST], begin, "right") - 1
+    for share in range(begin, end):
+        while found[k + 1, _FIRST] <= share:
+            k += 1
+        start = (share - found[k, _FIRST]) * _SHARE
+        size = min(_SHARE, found[k, _COUNT] - start)
+        numbers = pointer_to(found[k, _PLACE] + start * found[k, _BYTES])
+        parts[share] = 0.0
+        if found[k, _BYTES] == 4:
             x = numba.carray(numbers, size, np.float32)
-            _measure(x, x.view(np.int32), _MASK_32, _INFINITY_32, 0, size, row)
-            _finish(x, _SMALL_32, _LARGE_32, row)
+            _measure(x, x.view(np.int32), _MASK_32, _INFINITY_32, parts[share])
         else:
             y = numba.carray(numbers, size, np.float64)
-            _measure(y, y.view(np.int64), _MASK_64, _INFINITY_64, 0, size, row)
-            _finish(y, _SMALL_64, _LARGE_64, row)
-    return unread
+            _measure(y, y.view(np.int64), _MASK_64, _INFINITY_64, parts[share])
+
+
+@inner
+def _add_up(found, parts, table, first):
+    """From the shares to the arrays."""
+    for k in range(len(found) - 1):
+        row, size = table[first + k], found[k, _COUNT]
+        if row[SIZE] < 0.0:
+            continue
+        for share in range(found[k, _FIRST], found[k + 1, _FIRST]):
+            for column in (RMS, SUM, ZEROS, NOT_FINITE):
+                row[column] += parts[share, column]
+            row[LARGEST] = max(row[LARGEST], parts[share, LARGEST])
+        if found[k, _BYTES] == 4:
+            _finish(numba.carray(pointer_to(found[k, _PLACE]), size, np.float32), _SMALL_32, _LARGE_32, row)
+        else:
+            _finish(numba.carray(pointer_to(found[k, _PLACE]), size, np.float64), _SMALL_64, _LARGE_64, row)
+
+
+@kernel
+def _measure_few(place, kinds, table, first):
+    """Describe arrays if they have few numbers in all. (Whether it did, how many it could not read.)"""
+    objects = _objects(place)
+    found = np.empty((len(objects) + 1, 4), np.int64)
+    shares, numbers, unread = _find(objects, kinds, found, table, first)
+    if numbers >= _MANY:
+        return False, unread
+    parts = np.empty((shares, COLUMNS))
+    _measure_shares(0, shares, found, parts)
+    _add_up(found, parts, table, first)
+    return True, unread
+
+
+@kernel
+def _find_many(place, kinds, table, first):
+    objects = _objects(place)
+    found = np.empty((len(objects) + 1, 4), np.int64)
+    shares, _, _ = _find(objects, kinds, found, table, first)
+    return found, np.empty((shares, COLUMNS))
+
+
+@shared
+def _measure_part(thread, threads, found, parts):
+    mine = part(thread, threads, len(parts))
+    _measure_shares(mine.start, mine.stop, found, parts)
+
+
+@kernel
+def _finish_many(found, parts, table, first):
+    _add_up(found, parts, table, first)
 
 
 def measure_many(arrays, table, first):
-    """Describe NumPy arrays in the rows of a table from `first` on; the sizes of those that it cannot read are -1, and
-    then the result is True. None, among the arrays, gets nan, and -1 too.
+    """Describe NumPy arrays, or None, in the rows of a table from `first` on, None by nan.
 
-    One call for many small arrays: to hand one to a kernel takes longer than to look at a thousand numbers.
+    The size of None is -1, and of what is no array, or one that is not contiguous or not of float32 or float64: of
+    these it returns how many there are. One call for many small arrays: to hand one to a kernel takes longer than to
+    look at a thousand numbers. The arrays must be `READABLE`.
     """
-    if not _READABLE.issuperset(map(type, arrays)):
-        arrays = [array if array is None else np.asarray(array) for array in arrays]
-    objects = np.fromiter(map(id, arrays), np.int64, len(arrays))
-    return _measure_objects(objects, object.__basicsize__, id(_SINGLE), id(_DOUBLE), id(None), table, first)
-
-
-@functools.cache
-def can_measure_many():
-    """Whether NumPy's arrays are laid out in memory as `measure_many` takes them to be."""
-    array = np.empty((3, 5), np.float64)
-    if ctypes.sizeof(ctypes.c_void_p) != 8 or array.__class__.__basicsize__ < object.__basicsize__ + 56:
-        return False
-    words = (ctypes.c_int64 * 7).from_address(id(array) + object.__basicsize__)
-    numbers, count, extents, strides, _, kind, flags = words
-    shape = (ctypes.c_int64 * 4).from_address(extents) if strides == extents + 16 else ()
-    return (numbers, count & 0xFFFFFFFF, kind, flags & 0xFFFFFFFF, *shape) == (
-        array.ctypes.data, 2, id(array.dtype), array.flags.num, 3, 5, 40, 8
-    )  # fmt: skip
+    objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
+    place = id(objects)
+    done, unread = _measure_few(place, _KINDS, table, first)
+    if not done:
+        found, parts = _find_many(place, _KINDS, table, first)
+        _measure_part(found, parts)
+        _finish_many(found, parts, table, first)
+    return unread

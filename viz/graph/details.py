@@ -1,5 +1,6 @@
 """A second look at an operation: histograms, units that are dead or saturated, the line of the program."""
 
+import functools
 import linecache
 import os
 import sys
@@ -12,6 +13,7 @@ import tinygrad_course
 _LOWEST, _OCTAVES = -48, 64  # of a histogram: |x| from 2^-48 to 2^16
 _MOST_SAMPLES = 65_536  # numbers that a histogram looks at
 _SATURATED = 0.97  # |tanh|: where its derivative is below 6 % of the largest; a sigmoid is at (1 ± 0.97)/2 then
+_ENDS = {"tanh": (1.0, 0.0), "sigmoid": (2.0, -1.0)}  # a, b: a y + b is between -1 and 1
 
 
 class Details(NamedTuple):
@@ -30,14 +32,35 @@ class Details(NamedTuple):
     source: tuple | None = None
 
 
-def look_closer(name, data):
-    """`Details` of an output, made by the operation of this name."""
-    line = _line_outside()
-    if data.dtype.kind != "f":
-        return Details(source=line)
-    dead = dead_share(data) if name == "relu" else None
-    saturated = saturated_share(data, name) if name in ("tanh", "sigmoid") else None
-    return Details(histogram(data), None, dead, saturated, line)
+class Look:
+    """What was found, as counts, until somebody asks for the `Details`. `shares`: of dead and of saturated units."""
+
+    __slots__ = ("gradient", "line", "output", "shares")
+
+    def __init__(self):
+        self.output = self.gradient = self.line = None
+        self.shares = None, None
+
+    @classmethod
+    def at(cls, name, data):
+        """A look at the output of the operation of this name, which runs now."""
+        look = cls()
+        look.line = _line_outside()
+        if data.dtype.kind == "f":
+            look.output = _count(data)
+            if name == "relu":
+                look.shares = dead_share(data), None
+            elif name in _ENDS:
+                look.shares = None, saturated_share(data, name)
+        return look
+
+    def at_gradient(self, gradient):
+        if gradient.dtype.kind == "f":
+            self.gradient = _count(gradient)
+
+    def details(self):
+        line = self.line and _text(*self.line)
+        return Details(_histogram(self.output), _histogram(self.gradient), *self.shares, line)
 
 
 _LIBRARY = os.path.dirname(os.path.abspath(tinygrad_course.__file__)) + os.sep
@@ -46,15 +69,23 @@ _VIZ = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def _line_outside():
-    """(file, line, text) of the innermost line that runs and belongs to a net, not to the library's machinery."""
+    """(path, line) of the innermost line that runs and belongs to a net, not to the library's machinery."""
     frame = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename
-        if path.startswith(_MODELS) or not path.startswith((_LIBRARY, _VIZ)):
-            text = linecache.getline(path, frame.f_lineno, frame.f_globals).strip()
-            return os.path.basename(path), frame.f_lineno, text
+        if _is_outside(path):
+            return path, frame.f_lineno
         frame = frame.f_back
     return None
+
+
+@functools.cache
+def _is_outside(path):
+    return path.startswith(_MODELS) or not path.startswith((_LIBRARY, _VIZ))
+
+
+def _text(path, number):
+    return os.path.basename(path), number, linecache.getline(path, number).strip()
 
 
 class Histogram(NamedTuple):
@@ -69,35 +100,59 @@ class Histogram(NamedTuple):
     zeros: int
 
 
-def histogram(array):
-    """`Histogram` of an array in octaves, cut to those that occur; None if it has no finite numbers."""
-    if array.dtype.kind != "f":
+@functools.cache
+def _kernels():
+    """The kernels, None where Numba is missing."""
+    try:
+        from tinygrad_course.kernels import histogram
+    except ImportError:
         return None
+    return histogram
+
+
+def _count(array):
+    """How many numbers of a float array are in each octave: of the negative, of the positive, zeros, not finite."""
     flat = array.ravel("K")
-    flat = flat[:: max(1, flat.size // _MOST_SAMPLES)]
-    flat = flat[np.isfinite(flat)]
-    if not flat.size:
+    step = max(1, flat.size // _MOST_SAMPLES)
+    if _kernels() is None or flat.dtype.char not in "fd":
+        return _count_by_numpy(flat[::step])
+    counts = np.zeros(2 * _OCTAVES + 2, np.int32)
+    _kernels().count_octaves(flat, step, counts)
+    return counts
+
+
+def _count_by_numpy(flat):
+    finite = flat[np.isfinite(flat)]
+    exponents = np.clip(np.frexp(finite)[1] - 1 - _LOWEST, 0, _OCTAVES - 1)
+    signs = [np.bincount(exponents[chosen], minlength=_OCTAVES) for chosen in (finite < 0, finite > 0)]
+    return np.concatenate([*signs, [np.count_nonzero(finite == 0), flat.size - finite.size]])
+
+
+def _histogram(counts):
+    """`Histogram` of what was counted, cut to the octaves that occur; None if there were no finite numbers."""
+    if counts is None or not counts[:-1].any():
         return None
-    exponents = np.clip(np.frexp(flat)[1] - 1 - _LOWEST, 0, _OCTAVES - 1)
-    positive = np.bincount(exponents[flat > 0], minlength=_OCTAVES)
-    negative = np.bincount(exponents[flat < 0], minlength=_OCTAVES)
-    found = np.flatnonzero(positive + negative)
+    negative, positive, (zeros, _) = np.split(counts, [_OCTAVES, 2 * _OCTAVES])
+    found = np.flatnonzero(negative + positive)
     first, last = (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
-    counts = tuple(negative[first:last].tolist()), tuple(positive[first:last].tolist())
-    return Histogram(_LOWEST + first, *counts, int(np.count_nonzero(flat == 0)))
+    return Histogram(_LOWEST + first, *(tuple(part[first:last].tolist()) for part in (negative, positive)), int(zeros))
 
 
 def dead_share(array):
     """Share of units that are 0 for the whole batch: features of (N, F, …), or channels of (N, C, H, W)."""
     if array.ndim < 2 or not array.size:
         return None
-    alive = np.any(array != 0, axis=tuple(axis for axis in range(array.ndim) if axis != 1))
-    return 1.0 - float(np.count_nonzero(alive)) / alive.size
+    units = array.reshape(*array.shape[:2], -1)
+    if _kernels() is None:
+        return float(np.count_nonzero(~units.any((0, 2)))) / units.shape[1]
+    return _kernels().count_dead(np.ascontiguousarray(units)) / units.shape[1]
 
 
 def saturated_share(array, name):
     """Share of a tanh's or sigmoid's outputs near their ends."""
     if not array.size:
         return None
-    sizes = np.abs(array if name == "tanh" else 2.0 * array - 1.0)
-    return float(np.count_nonzero(sizes > _SATURATED)) / array.size
+    scale, shift = _ENDS[name]
+    if _kernels() is None:
+        return float(np.count_nonzero(np.abs(scale * array + shift) > _SATURATED)) / array.size
+    return _kernels().count_beyond(array.ravel("K"), scale, shift, _SATURATED) / array.size

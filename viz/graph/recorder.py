@@ -65,9 +65,8 @@ class Recording(Watcher):
         """Keep the run in a file (a pickle: only load what you trust); returns the path. `Recording.load` reads it."""
         path = os.fspath(path)
         check_folder(path)
-        other = Recording()
-        other._steps, other._last = self.steps, self.trace.without_tensors()
-        write_atomically(path, pickle.dumps(other.__dict__ | {"_stack": None, "_current": None}))
+        kept = {"_steps": self.steps, "_last": self.trace.without_tensors()}
+        write_atomically(path, pickle.dumps(kept))
         return path
 
     @classmethod

@@ -7,59 +7,60 @@ find that out takes a few comparisons of whole lists, which Python does much fas
 
 import weakref
 from itertools import chain
+from operator import attrgetter, is_, itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from .steps import Step, Structure
+from .steps import Step
 from .trace import Trace
+
+_SCOPE, _FORM = attrgetter("scope"), attrgetter("shape", "dtype")
+_EDGES, _HOOKS, _ORDER = attrgetter("edges"), attrgetter("hooks"), attrgetter("order")
+_NODE, _DATA = itemgetter(0), itemgetter(3)
 
 
 class Pattern:
     """A step whose records serve for those that are like it. `of` makes one, or says None.
 
-    signature: as `Gathered.signature` gives it. trace: the records of the step. structure: a `steps.Structure`.
+    trace: the records of the step. structure: a `steps.Structure`.
     """
-
-    def __init__(self, signature, trace, structure):
-        self.signature, self.trace, self.structure = signature, trace, structure
-        _, _, _, self.visited, self.roots, _ = signature
 
     @classmethod
     def of(cls, gathered, trace, structure):
         """The pattern of a step that was gathered and then recorded in `trace`; None if it holds more than the step."""
-        if gathered.known is None or list(trace.records) != [node.order for node, *_ in gathered.ran]:
+        nodes = [node for node, *_ in gathered.ran]
+        edges = list(chain.from_iterable(map(_EDGES, nodes)))
+        leaves = [edge for edge in dict.fromkeys(edges) if edge is not None and not edge.order]
+        place_of = {end: place for place, end in enumerate([None, *nodes, *leaves])}
+        self = cls()
+        self.trace, self.structure, self.constants = trace, structure, gathered.constants
+        self.kinds = _kinds(gathered, nodes)
+        reached, roots = list(map(_NODE, gathered.went)), [output.node for output in gathered.began[0]]
+        places = [list(map(place_of.get, ends)) for ends in (edges, reached, roots)]
+        older = list(trace.records) != list(map(_ORDER, nodes)) or None in [*chain.from_iterable(places), *roots]
+        if older or gathered.totals is None or any(map(_HOOKS, reached)):
             return None
-        pattern = cls(gathered.known, trace, structure)
-        sources = list(chain.from_iterable(record[5] for record in trace.records.values()))
-        places = gathered.known[2]
-        pattern.slots, pattern.indices = [], []  # where an operand is a leaf on the tape, and which
-        for slot, (edge, place) in enumerate(zip(gathered.edges, places, strict=True)):
-            if edge is not None and place is None:
-                if edge.order:
-                    return None  # an operation of an older graph
-                pattern.slots.append(slot)
-                pattern.indices.append(-1 - sources[slot])
-        pattern.others = [trace.leaf_index(tensor) for tensor, _, _ in gathered.leaves.values()]
-        pattern.totals = [trace.leaf_index(leaf) for leaf in gathered.totals]
-        if None in pattern.others or None in pattern.totals:
+        self.ends, self.visits, self.starts = [_picker(places) for places in places]
+        self.visited, self.roots = ([place - 1 for place in places] for places in places[1:])
+        self.indices = [trace.leaf_index(leaf) for leaf in leaves]
+        self.others = [trace.leaf_index(tensor) for tensor, _, _ in gathered.leaf_of.values()]
+        self.totals = [trace.leaf_index(leaf) for leaf in gathered.totals]
+        if None in self.indices or None in self.others or not set(self.totals) <= set(self.indices):
             return None
         records = trace.leaf_records
-        pattern.references = [records[index].reference for index in pattern.indices]
-        if not set(pattern.totals) <= set(pattern.indices):
-            return None
-        pattern.order_of_totals = [pattern.indices.index(index) for index in pattern.totals]
-        pattern._lay_out(gathered)
+        self.references = [records[index].reference for index in self.indices]
+        self.sums = _picker([self.indices.index(index) for index in self.totals])
         # Variables of the caller's have numbers of their own in every step.
-        pattern.variables = {i for i in pattern.indices if not records[i].is_parameter}
-        return pattern
+        self.variables = {i for i in self.indices if not records[i].is_parameter}
+        self._lay_out(gathered)
+        return self
 
     def _lay_out(self, gathered):
         """Which number in the list of all arrays that a step shows is what: see `Repeat`.
 
         What arrives where one contribution goes is this contribution.
         """
-        self.forward = self.visited[::-1]
         self.sent, self.met, self.several, came = [], [], [], {}
         number = 0
         for node, _, contributions in gathered.went:
@@ -84,20 +85,31 @@ class Pattern:
                 self.several.append(k)
             self.rows_of_totals.append(came[leaf][0] if len(came[leaf]) == 1 else number + len(self.several) - 1)
 
+    def fits(self, gathered):
+        """Whether what was gathered did the same."""
+        went, totals, roots = gathered.went, gathered.totals, gathered.began[0]
+        sizes = len(went), len(roots), totals and len(totals), len(gathered.leaf_of)
+        if sizes != (len(self.visited), len(self.roots), len(self.totals), len(self.others)):  # a look shows variables
+            return False
+        nodes, reached = list(map(_NODE, gathered.ran)), list(map(_NODE, went))
+        if gathered.constants != self.constants or _kinds(gathered, nodes) != self.kinds:
+            return False
+        leaves = [reference() for reference in self.references]
+        ends = [None, *nodes, *leaves]
+        return (
+            all(map(is_, chain.from_iterable(map(_EDGES, nodes)), self.ends(ends)))
+            and all(map(is_, reached, self.visits(ends)))
+            and all(map(is_, [output.node for output in roots], self.starts(ends)))
+            and all(map(is_, totals, self.sums(leaves)))
+            and not any(map(_HOOKS, reached))
+        )
+
     def repeat(self, gathered, names):
-        """The `Repeat` that was gathered, whose signature is the same; None if its leaves are others."""
-        edges = gathered.edges
-        leaves = [id(edges[slot]) for slot in self.slots]
-        if leaves != [id(reference()) for reference in self.references]:
-            return None
-        if len(gathered.leaves) != len(self.others):  # a look has shown variables
-            return None
-        if list(map(id, gathered.totals)) != [leaves[k] for k in self.order_of_totals]:
-            return None
-        gathered.measure_sent()
+        """The `Repeat` that was gathered, which fits; None if what it reads is of another kind."""
+        gathered.show_sent()
         new = {}  # index of a leaf -> what is known of it in this step
         table, records = gathered.table, self.trace.leaf_records
-        for index, (tensor, row, _) in zip(self.others, gathered.leaves.values(), strict=True):
+        for index, (tensor, row, _) in zip(self.others, gathered.leaf_of.values(), strict=True):
             record = records[index]
             if record.is_parameter:
                 if record.reference() is not tensor:
@@ -109,7 +121,7 @@ class Pattern:
                 new[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
         for index in self.variables:
             record, tensor = records[index], records[index].reference()
-            known, data = gathered.leaves.get(id(tensor)), tensor._data
+            known, data = gathered.leaf_of.get(id(tensor)), tensor._data
             row = table.add(data) if known is None else known[1]
             new[index] = record.reference, record.name, data.shape, data.dtype, row
         return Repeat(self, gathered, new)
@@ -121,7 +133,7 @@ class Repeat:
     def __init__(self, pattern, gathered, leaves):
         self.pattern, self.leaves, self.table = pattern, leaves, gathered.table
         self.rows, self.first = gathered.rows, gathered.first  # of the outputs; of the first contribution
-        self.orders = [node.order for node, *_ in gathered.ran]
+        self.orders = list(map(_ORDER, map(_NODE, gathered.ran)))
         self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in gathered.made.values()]
         totals = list(gathered.totals.values())
         self.then = self.table.add_all([  # the rows that follow, after those of leaves
@@ -135,11 +147,8 @@ class Repeat:
 
     def step(self, loss):
         """Its `LaterStep`."""
-        pattern, rms = self.pattern, self.table.rows[: self.table.used, 0].copy()
-        return LaterStep(
-            loss, pattern.structure, rms, pattern.arrived, pattern.forward,
-            self.rows, self.first, self.then, pattern.count_sent,
-        )  # fmt: skip
+        rms = self.table.rows[: self.table.used, 0].copy()
+        return LaterStep(loss, self.pattern, rms, self.rows, self.first, self.then)
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""
@@ -168,23 +177,31 @@ class Repeat:
         return trace
 
 
+def _kinds(gathered, nodes):
+    """What ran, where, and what came out."""
+    return list(map(type, nodes)), list(map(_SCOPE, nodes)), list(map(_FORM, map(_DATA, gathered.ran)))
+
+
+def _picker(places):
+    """A function that picks these places of a list."""
+    return itemgetter(*places) if len(places) > 1 else lambda items: [items[place] for place in places]
+
+
 class LaterStep(NamedTuple):
     """All that is needed to make a `Step`, which takes its time."""
 
     loss: float | None
-    structure: Structure
+    pattern: Pattern
     rms: np.ndarray  # of all arrays
-    arrived: list  # the number of the gradient of each operation that backward reached, as `Pattern` counts,
-    forward: list  # and the operations themselves, in forward order
     rows: list  # of the outputs
     first: int
     then: int
-    count_sent: int
 
     def now(self):
-        gradients = [_row(number, self.first, self.then, self.count_sent) for number in self.arrived]
-        activations = [self.rows[place] for place in self.forward]
-        return Step(self.loss, self.structure, *self.rms[[gradients[::-1], activations]])
+        pattern = self.pattern
+        gradients = [_row(number, self.first, self.then, pattern.count_sent) for number in reversed(pattern.arrived)]
+        activations = [self.rows[place] for place in reversed(pattern.visited)]
+        return Step(self.loss, pattern.structure, *self.rms[[gradients, activations]])
 
 
 def _row(number, first, then, count_sent):

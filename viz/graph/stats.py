@@ -1,5 +1,6 @@
 """A few numbers in place of an array: what a recorder keeps of an activation, a gradient or a contribution."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -7,7 +8,6 @@ import numpy as np
 
 _ROOM = 128  # rows of a table to begin with
 _MOST_WAITING = 1 << 20  # bytes of arrays that wait to be measured
-_LARGE = 1_000_000  # numbers of an array that threads share
 _COLUMNS, _SIZE = 6, 5
 _NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
 _SMALL = 1 << 14  # bytes of an array that is sooner copied than measured alone
@@ -50,8 +50,6 @@ class Table:
     """
 
     __slots__ = ("_bytes", "_given", "rows", "used", "waiting")
-    _loops = None  # dtype's letter -> (kernel, kernel for large arrays, what is large)
-    _many = None  # kernel for many small arrays
 
     def __init__(self):
         self.rows = np.empty((_ROOM, _COLUMNS))
@@ -59,8 +57,6 @@ class Table:
         self.waiting = []
         self._given = []  # (row, its numbers) of what was measured elsewhere
         self._bytes = 0
-        if Table._loops is None:
-            Table._loops, Table._many = _loops()
 
     def add(self, array):
         """The number of the row for an array that no one changes before `settle` is called."""
@@ -98,29 +94,24 @@ class Table:
             self.rows[number] = numbers
 
     def _measure_all(self, arrays):
-        first, last = self.used - len(arrays), self.used - 1
+        first = self.used - len(arrays)
         self.waiting, self._bytes = [], 0
         if self.used > len(self.rows):
             self._grow(first)
-        if Table._many is not None and arrays[-1] is not None and arrays[-1].size >= _LARGE:
-            # Many bytes do not wait: a large array is the last.
-            self._measure(arrays.pop(), last)
-        if Table._many is None:
+        if _kernel()(arrays, self.rows, first):
             for number, array in enumerate(arrays, first):
-                self._measure(array, number)
-        elif arrays:
-            if not Table._many(arrays, self.rows, first):
-                return
-            for k in np.flatnonzero(self.rows[first : first + len(arrays), _SIZE] < 0.0).tolist():
-                self._measure(arrays[k], first + k)
+                if array is not None and self.rows[number, _SIZE] < 0.0:
+                    self._measure_other(array, number)
 
-    def _measure(self, array, number):
-        """Measure one array of any dtype and layout, or None."""
-        if array is None or array.dtype.kind != "f":
+    def _measure_other(self, array, number):
+        """Measure an array that the kernel does not know."""
+        array = np.asarray(array)  # NumPy's scalars are none
+        if array.dtype.kind != "f":
             self.rows[number] = _NO_NUMBERS
-            return
-        serial, parallel, large = Table._loops.get(array.dtype.char, (_by_numpy, _by_numpy, math.inf))
-        (serial if array.size < large else parallel)(array.ravel("K"), self.rows, number)
+        elif array.dtype.char in "fd":
+            _kernel()([np.array(array, array.dtype.char)], self.rows, number)
+        else:
+            _by_numpy([array], self.rows, number)
 
     def _grow(self, measured):
         rows = np.empty((max(2 * len(self.rows), self.used), _COLUMNS))
@@ -152,27 +143,31 @@ class Table:
         return Statistics(rms, largest, zeros / size, int(not_finite), int(size), value, total / size)
 
 
-def _loops():
-    """The kernel for each dtype, and the one for many small arrays, None where there is none."""
+@functools.cache
+def _kernel():
+    """The function that measures many arrays: Numba's, or where it cannot be used, NumPy."""
     try:
-        from tinygrad_course.kernels import statistics as kernels
+        from tinygrad_course.kernels import arrays, statistics
 
-        single = (kernels.measure_32, kernels.measure_32_parallel, kernels.SERIAL_BELOW)
-        many = kernels.measure_many if kernels.can_measure_many() else None
-        return {"f": single, "d": (kernels.measure_64, kernels.measure_64, math.inf)}, many
+        return statistics.measure_many if arrays.READABLE else _by_numpy
     except ImportError:
-        return {}, None
+        return _by_numpy
 
 
-def _by_numpy(flat, table, number):
-    """What the kernels do, in NumPy: their oracle, and their stand-in."""
-    wide = flat.astype(np.float64)
-    not_finite = int(flat.size - np.count_nonzero(np.isfinite(wide)))
+def _by_numpy(arrays, table, first):
+    """What the kernel does, in NumPy: its oracle, and its stand-in."""
+    for number, array in enumerate(arrays, first):
+        wide = None if array is None else np.asarray(array)
+        table[number] = _NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
+
+
+def _numbers(array):
+    wide = array.astype(np.float64)
+    not_finite = int(wide.size - np.count_nonzero(np.isfinite(wide)))
     with np.errstate(over="ignore", invalid="ignore"):
         largest = math.inf if not_finite else float(np.abs(wide).max(initial=0.0))
         total = float(wide.sum())
-    zeros = flat.size - int(np.count_nonzero(flat))
-    table[number] = root_mean_square(wide), largest, total, zeros, not_finite, flat.size
+    return root_mean_square(wide), largest, total, wide.size - np.count_nonzero(wide), not_finite, wide.size
 
 
 def root_mean_square(array):

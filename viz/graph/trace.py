@@ -94,7 +94,7 @@ class Trace:
         self.rates = {}  # index of a leaf -> learning rate
         self.roots = []  # orders of the operations from which backward started
         self.seeds = {}  # order of a root -> row of the gradient it was given
-        self.saved_bytes, self.details = {}, {}  # by order
+        self.saved_bytes, self.details = {}, {}  # by order, the latter as `Look`s
         self._made = {}  # id(tensor without gradient) -> (weak reference, order)
         self._settled = None
 
@@ -203,7 +203,8 @@ class Trace:
             operation.sent = tuple([self.table[number] for number in sent])
             operation.contributions = tuple([None if s is None else s.rms for s in operation.sent])
         operation.saved_bytes = self.saved_bytes.get(order)
-        operation.details = self.details.get(order, operation.details)
+        if order in self.details:
+            operation.details = self.details[order].details()
         return operation
 
     def _leaf(self, index, record, uses):

@@ -47,7 +47,8 @@ def draw_gradients(axes, gradients, theory=None, relative=True, upright=False):
         line = [t + (sum(off) / len(off) if off else 0.0) for t in slope]
         layers = range(1, depth + 1)
         pair = (line, layers) if upright else (layers, line)
-        text = f"theory {name}: ×{ratio:.3g} a layer (squared)"
+        between = "\n" if upright else " "  # an upright plot is narrow
+        text = f"theory {name}:{between}×{ratio:.3g} a layer (squared)"
         axes.plot(*pair, linestyle=("--", ":", "-.")[number % 3], color=style.INK, linewidth=1.2, label=text, zorder=5)
     label = "RMS of ∂L/∂z, relative to the last layer" if relative else "RMS of ∂L/∂z"
     if upright:

@@ -1,0 +1,64 @@
+"""Counts by octave, dead units and saturated outputs: the kernels against NumPy."""
+
+import numpy as np
+import pytest
+
+from tinygrad_course.kernels import histogram
+from viz.graph import details
+
+
+@pytest.fixture
+def numpy_counts(monkeypatch):
+    """A function's result without kernels."""
+
+    def result(function, *arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(details, "_kernels", lambda: None)
+            return function(*arguments)
+
+    return result
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 1000, 70_001, 300_000])
+def test_octaves(dtype, size, numpy_counts):
+    rng = np.random.default_rng(size)
+    x = (rng.standard_normal(size) * 10.0 ** rng.integers(-30, 30, size)).astype(dtype)
+    x[5:20:3], x[6:20:4], x[7:30:5], x[8:9], x[9:10] = 0.0, -0.0, np.nan, np.inf, np.finfo(dtype).smallest_subnormal
+    counts = details._count(x)
+    assert counts.tolist() == numpy_counts(details._count, x).tolist()
+    assert counts[histogram.ZEROS] + counts[histogram.NOT_FINITE] >= (12 if size > 30 and size < 70_000 else 0)
+    assert details._histogram(counts) == details._histogram(numpy_counts(details._count, x))
+
+
+def test_ends_of_octaves():
+    x = np.array([[1.0, 2.0, -4.0], [np.nextafter(np.float32(2.0), np.float32(0.0)), 0.0, 2.0**-60]], np.float32)
+    found = details._histogram(details._count(x))
+    assert (found.lowest, found.zeros) == (-48, 1)
+    assert found.positive[0] == 1 and found.positive[48:] == (2, 1, 0) and found.negative[48:] == (0, 0, 1)
+    assert details._histogram(details._count(np.full(3, np.nan))) is None
+
+
+DEAD = {
+    "features": (np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -0.0]]), 2 / 3),
+    "channels": (np.zeros((2, 4, 3, 3), np.float32), 1.0),
+    "one pixel": (np.pad(np.ones((1, 1, 1, 1)), ((1, 0), (0, 1), (2, 0), (0, 2))), 0.5),
+    "nan is alive": (np.array([[np.nan, 0.0]]), 0.5),
+    "no units": (np.zeros(3), None),
+    "empty": (np.zeros((0, 3)), None),
+    "across": (np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]).T, 2 / 3),
+}
+
+
+@pytest.mark.parametrize("name", DEAD)
+def test_dead_units(name, numpy_counts):
+    x, share = DEAD[name]
+    assert details.dead_share(x) == numpy_counts(details.dead_share, x) == share
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "share"), [("tanh", 0.75), ("sigmoid", 0.25)])
+def test_saturated_outputs(name, share, dtype, numpy_counts):
+    y = np.array([[0.98, -0.98], [-1.0, 0.5]], dtype)
+    assert details.saturated_share(y, name) == numpy_counts(details.saturated_share, y, name)
+    assert details.saturated_share(y if name == "tanh" else np.array([[0.99, 0.9], [0.5, 0.1]], dtype), name) == share
