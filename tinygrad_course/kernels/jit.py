@@ -8,9 +8,8 @@
                               times as fast as a parallel loop: see call.py
     @inner                    a helper that other kernels call, inlined by LLVM
 
-`@shared(borrows=True)` and `@inner(borrows=True)` are for loops that make no arrays and return none. Numba counts who
-holds an array, at each slice of it, at one place in memory, where threads wait for each other: the softmax of rows
-of 64 numbers took three times as long. Loops that only borrow their arguments do without.
+With `borrows=True`, the latter two are for loops that make no arrays and return none. Numba counts who holds an array,
+at each slice of it, in one place where threads wait for each other: softmax of rows of 64 took three times as long.
 
 Compiled code is kept in the user's cache, in a folder a family, named after the sources that it is made of: a
 changed helper recompiles the kernels of the families that import it (Numba alone would look at one file only).
@@ -46,6 +45,7 @@ except ImportError:  # Windows
 prange = numba.prange
 
 _IMPORT = r"^from (?:tinygrad_course\.kernels)?\.(\w*) import ([\w, ]*)"  # of a sibling
+_BORROWS = {"_nrt": False}  # do not count who holds an array
 _OPTIONS = dict(no_cfunc_wrapper=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
@@ -119,12 +119,8 @@ event.register("numba:compile", _Notice())
 
 @functools.cache
 def _warn(root):
-    warnings.warn(
-        f"compiled kernels cannot be kept in {root}, so each run compiles anew; "
-        "set TINYGRAD_COURSE_CACHE to a folder that can be written",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    message = "so each run compiles anew; set TINYGRAD_COURSE_CACHE to a folder that can be written"
+    warnings.warn(f"compiled kernels cannot be kept in {root}, {message}", RuntimeWarning, stacklevel=2)
 
 
 def _compile(function, **options):
@@ -257,12 +253,7 @@ def shared(function=None, *, borrows=False):
     """A kernel f(thread, threads, ...), called as f(...): its threads run it side by side, each with its number."""
     if function is None:
         return functools.partial(shared, borrows=borrows)
-    return _SharedKernel(function, _counting(borrows))
-
-
-def _counting(borrows):
-    """Numba's option for loops that need not count who holds an array."""
-    return {"_nrt": False} if borrows else {}
+    return _SharedKernel(function, _BORROWS if borrows else {})
 
 
 def kernel(function=None, *, parallel=False):
@@ -279,8 +270,8 @@ def inner(function=None, *, borrows=False, **options):
     """
     if function is None:
         return functools.partial(inner, borrows=borrows, **options)
-    options.update(_counting(borrows), inline="never", no_cpython_wrapper=True)
-    return numba.njit(**_OPTIONS, **options)(function)
+    options |= _BORROWS if borrows else {}
+    return numba.njit(**_OPTIONS, inline="never", no_cpython_wrapper=True, **options)(function)
 
 
 @inner
