@@ -10,7 +10,7 @@
 
 `@shared(borrows=True)` and `@inner(borrows=True)` are for loops that make no arrays and return none. Numba counts who
 holds an array, at each slice of it, at one place in memory, where threads wait for each other: the softmax of rows
-of 64 numbers took three times as long. Loops that only borrow their arguments do without.
+of 64 numbers took two to three times as long. Loops that only borrow their arguments do without.
 
 Compiled code is kept in the user's cache, in a folder a family, named after the sources that it is made of: a
 changed helper recompiles the kernels of the families that import it (Numba alone would look at one file only).
