@@ -132,7 +132,8 @@ def _sum(entry, contribution):
     if whose == _OURS:
         total += contribution
         return total, _OURS
-    if type(total) is type(contribution) is np.ndarray and total.nbytes >= buffers.LARGE:
+    large = type(total) is type(contribution) is np.ndarray and total.nbytes >= buffers.LARGE
+    if large and total.dtype == contribution.dtype:
         return arithmetic.add(total, contribution), _OURS
     return total + contribution, _OURS
 
