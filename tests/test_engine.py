@@ -667,3 +667,22 @@ def test_grad_of_leaves_and_intermediates():
     tg.grad(y, x)
     with pytest.raises(RuntimeError, match="second time"):
         tg.grad(y, x)
+
+
+def test_changes_of_what_nobody_saved_cost_later_passes_nothing():
+    """Parameters and running estimates change between two graphs, where no node holds them: no node need look."""
+    from tinygrad_course.base import changes
+
+    net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 1))
+    optimizer = tg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    before, made = changes.latest, changes.made
+    for _ in range(3):
+        optimizer.zero_grad()
+        net(tg.randn(8, 4)).sum().backward()
+        optimizer.step()
+    assert changes.latest == before and changes.made > made
+    held = net(tg.randn(8, 4)).sum()
+    optimizer.step()
+    assert changes.latest > before
+    with pytest.raises(RuntimeError, match="changed in place"):
+        held.backward()

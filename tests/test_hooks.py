@@ -204,3 +204,12 @@ def test_hooks_leave_no_garbage():
         assert node() is None
     finally:
         gc.enable()
+
+
+def test_a_tensors_hook_in_a_with_block():
+    x, seen = tg.ones(2, requires_grad=True), []
+    with x.register_hook(lambda g: seen.append(g)) as handle:
+        (3 * x).sum().backward()
+    (3 * x).sum().backward()
+    handle.remove()  # once more is once too often, and nothing
+    assert len(seen) == 1 and x.grad.tolist() == [6.0, 6.0]

@@ -38,8 +38,13 @@ class TensorBase:
         self._hooks = None
 
     def _changed_in_place(self):
-        """Note that this tensor's numbers are others now: a saved copy of the old ones no longer exists."""
-        changes.note(self._data)
+        """Note that this tensor's numbers are others now: who has saved the array no longer has the old ones.
+
+        Numbers that nobody else holds, such as a parameter's between two graphs, nobody has saved.
+        """
+        changes.made += 1
+        if is_shared(self):
+            changes.note(self._data)
 
 
 def register_tensor_class(cls):
@@ -63,7 +68,8 @@ class _Changes:
     """When which memory was last changed in place. Most never is, so that tensors carry nothing for it."""
 
     def __init__(self):
-        self.latest = 0
+        self.made = 0  # changes in place, of any memory
+        self.latest = 0  # time of the last one of memory that was shared
         self._times = {}  # id of the array that owns the memory -> [time, weak reference that forgets it]
 
     def note(self, array):

@@ -3,11 +3,15 @@
 What backward does is in engine.py; `grad`, which returns gradients and leaves none behind, in gradient.py.
 """
 
+import itertools
+
 import numpy as np
 
 from . import engine
 from .base import TensorBase, tensor_of
 from .dtypes import as_tensor
+
+_next_id = itertools.count()
 
 
 class Differentiable(TensorBase):
@@ -69,13 +73,13 @@ class Differentiable(TensorBase):
 
     def register_hook(self, hook):
         """Call `hook(gradient)` in each backward pass when this tensor's gradient is whole; what it returns (if not
-        None) takes the gradient's place. Returns a handle with `remove()`."""
+        None) takes the gradient's place. Returns a `RemovableHandle`."""
         if not self._requires_grad:
             raise RuntimeError("register_hook on a tensor that does not require grad")
         owner, slot = (self, "_hooks") if self.node is None else (self.node, "hooks")
         if getattr(owner, slot) is None:
             setattr(owner, slot, {})
-        return HookHandle(getattr(owner, slot), hook)
+        return RemovableHandle(getattr(owner, slot), hook)
 
     def detach(self):
         """The same numbers (shared), cut off from the tape."""
@@ -89,16 +93,26 @@ class Differentiable(TensorBase):
         return self
 
 
-class HookHandle:
-    """What `register_hook` returns: `remove()` takes the hook away."""
+class RemovableHandle:
+    """What registering a hook, of a tensor or of a module, returns: `remove()` takes the hook away, and so does leaving
+    a `with` block."""
 
-    def __init__(self, hooks, hook):
-        self._hooks = hooks
-        self._key = object()
-        hooks[self._key] = hook
+    def __init__(self, hooks, hook, prepend=False):
+        self.id, self._hooks = next(_next_id), hooks
+        later = dict(hooks) if prepend else {}
+        if prepend:
+            hooks.clear()
+        hooks[self.id] = hook
+        hooks.update(later)
 
     def remove(self):
-        self._hooks.pop(self._key, None)
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.remove()
 
 
 def seed_of(output, gradient, on_tape=False):

@@ -16,7 +16,7 @@ import numpy as np
 
 from .base import TensorBase, array_of, changes, tensor_of
 from .function import FREED, sum_to_shape
-from .kernels import buffers
+from .kernels import arithmetic, buffers
 from .modes import thread
 
 __all__ = ["backward", "retain_grad"]
@@ -132,6 +132,9 @@ def _sum(entry, contribution):
     if whose == _OURS:
         total += contribution
         return total, _OURS
+    large = type(total) is type(contribution) is np.ndarray and total.nbytes >= buffers.LARGE
+    if large and total.dtype == contribution.dtype:
+        return arithmetic.add(total, contribution), _OURS
     return total + contribution, _OURS
 
 

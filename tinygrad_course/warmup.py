@@ -3,7 +3,7 @@
 import time
 
 from . import kernels, models, nn, optim
-from .creation import randint, randn
+from .creation import linspace, randint, randn
 from .nn import functional as F
 
 BATCHES = 2, 300  # for the loops of one thread, and for those of all
@@ -42,6 +42,20 @@ class _LookUp(nn.Module):
         return self.read(self.shrink(images).exp().erf().flatten(2).logsumexp(1))
 
 
+class _Formulas(nn.Module):
+    """Arithmetic with broadcasting, sums, maxima, masks, transposes, windows and losses of many numbers."""
+
+    def forward(self, x):
+        wide = x[:, :, None] * (linspace(1, 2, 300, dtype=x.dtype) + x[:, :, None])
+        wide = (wide - x[:, :, None]) / linspace(1, 2, 300, dtype=x.dtype)
+        other = wide.detach() * 0.5
+        losses = F.mse_loss(wide, other) + F.smooth_l1_loss(wide, other) + F.huber_loss(wide, other)
+        wide = wide.masked_fill(other > 3, 0.5)
+        losses = losses + (wide @ other.transpose(1, 2)).mean() + wide.amax((1, 2)).mean()
+        across = wide.transpose(1, 2).contiguous()
+        return F.adaptive_max_pool1d(across.cumsum(1).transpose(1, 2), 7).sum(2)[:, :10] + losses
+
+
 def _channelwise():
     """Depthwise, pointwise, strided, dilated and transposed convolution."""
     layers = [
@@ -60,6 +74,7 @@ NETS = {
     "residual net": (lambda: models.CifarResNet(8), (3, 32, 32), lambda p: optim.SGD(p, lr=0.01, momentum=0.9)),
     "pooling": (_pools, (4, 16, 16), optim.AdamW),
     "lookups": (_LookUp, (20,), optim.Adam),
+    "formulas": (_Formulas, (20,), None),
     "convolutions": (_channelwise, (8, 16, 16), optim.Adam),
 }
 
@@ -92,8 +107,9 @@ def _steps(make, shape, optimizer_of, dtype, batch):
     x, y = randn(batch, *shape, requires_grad=True), randint(10, (batch,))
     if dtype == "float64":
         model, x = model.double(), x.detach().double().requires_grad_(True)
-    optimizer = optimizer_of(model.parameters())
+    optimizer = None if optimizer_of is None else optimizer_of(model.parameters())
     for mode in (True, False):
         model.train(mode)
         F.cross_entropy(model(x), y).backward()
-        optimizer.step()
+        if optimizer is not None:
+            optimizer.step()

@@ -130,3 +130,32 @@ def test_empty(shape):
     losses, log_normalizer = loss.cross_entropy_forward(x, target, None, IGNORED, 0.1)
     assert losses.shape == log_normalizer.shape == target.shape
     assert loss.cross_entropy_backward(losses, x, target, log_normalizer, None, IGNORED, 0.1).shape == shape
+
+
+def _held(d, bound):
+    return d.clip(-bound, bound)
+
+
+# name: (kernel, oracle of float64 arrays, the numbers that it takes)
+REGRESSION = {
+    "square_of_difference": (loss.square_of_difference, lambda x, y: (x - y) ** 2, ()),
+    "times_difference": (loss.times_difference, lambda x, y, rate: rate * (x - y), (2.0,)),
+    "huber": (loss.huber, lambda x, y, bound, rate: rate * _held(x - y, bound) * (x - y - _held(x - y, bound) / 2),
+              (0.7, 1 / 0.7)),
+    "huber_slope": (loss.huber_slope, lambda x, y, bound, rate: rate * _held(x - y, bound), (0.7, 1 / 0.7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 1003, 70_001])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", REGRESSION)
+def test_regression(name, dtype, size):
+    kernel, oracle, numbers = REGRESSION[name]
+    x, y = (3 * np.random.default_rng(0).standard_normal((2, size))).astype(dtype)
+    if size > 3:
+        x[:4] = np.inf, -np.inf, np.nan, y[3]
+    numbers = [float(np.dtype(dtype).type(number)) for number in numbers]
+    actual, exact = kernel(x, y, *numbers), oracle(x.astype("float64"), y.astype("float64"), *numbers)
+    assert actual.dtype == dtype and actual.tobytes() == kernel(x, y, *numbers).tobytes()
+    scale = max(1.0, np.abs(exact[np.isfinite(exact)]).max(initial=0))
+    np.testing.assert_allclose(actual, exact, rtol=0, atol=TOLERANCE[dtype] * scale)

@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 
 from tinygrad_course.kernels import blas, module
 
-matmul = module("matmul", "numba").matmul
+matmul, matmul_batch = module("matmul", "numba").matmul, module("matmul", "numba").matmul_batch
 SHAPES = [
     (1, 1, 1), (3, 5, 7), (64, 64, 64), (64, 800, 784), (784, 33, 64), (129, 513, 77), (2, 4096, 40), (5000, 1, 99),
 ]  # fmt: skip
@@ -56,3 +56,26 @@ def test_the_same_bits_again_and_blas_keeps_its_threads():
     for _ in range(5):
         np.testing.assert_array_equal(matmul(a, b, bias), first)
     assert before == (library and library.scipy_openblas_get_num_threads64_())
+
+
+BATCHES = [((5,), (3, 7, 4)), ((3, 4), (33, 17, 65)), ((7,), (64, 64, 64)), ((1,), (130, 70, 50)), ((2, 0), (3, 4, 5))]
+
+
+@pytest.mark.parametrize("library", ["OpenBLAS", "another BLAS"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch, shape", BATCHES)
+def test_batches(batch, shape, dtype, library, monkeypatch):
+    if library == "another BLAS":
+        monkeypatch.setattr(blas, "address", lambda dtype: 0)
+    m, n, k = shape
+    random = np.random.default_rng(0)
+    a, b = (random.standard_normal((*batch, *size)).astype(dtype) for size in ((m, k), (k, n)))
+    across = [lambda x: x, lambda x: np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2), lambda x: x[..., ::-1]]
+    for first, second in itertools.product(across, repeat=2):
+        for x, y in ((first(a), second(b)), (first(a)[:1][0] if len(batch) == 1 else a, second(b))):
+            if x.ndim == 2 and y.shape[0] == 1:
+                continue
+            c = matmul_batch(x, y)
+            exact, scale = x.astype(float) @ y.astype(float), np.abs(x).astype(float) @ np.abs(y)
+            assert c.dtype == dtype and c.shape == exact.shape and c.tobytes() == matmul_batch(x, y).tobytes()
+            assert np.max(np.abs(c - exact) / scale, initial=0) <= TOLERANCE[dtype]

@@ -90,6 +90,34 @@ def test_max_pool(dtype, values):
         _close(pool.max_pool2d_backward(dy, index, shape), _max_pool_backward(dy, index, shape), dtype)
 
 
+@pytest.mark.parametrize("values", ["numbers", "ties", "specials"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_max_windows(dtype, values):
+    """Of any sizes, overlapping, in any order, against one loop a window; and the whole plane as one window."""
+    random = np.random.default_rng(5)
+    for shape in ((1, 1, 1, 1), (2, 3, 7, 7), (3, 5, 16, 13), (2, 37, 31, 17)):
+        x = random.standard_normal(shape).astype(dtype)
+        x = x if values == "numbers" else np.round(x)
+        if values == "specials":
+            x[random.random(shape) < 0.1] = np.nan
+            x[random.random(shape) < 0.4] = -np.inf
+        bounds = []
+        for size in shape[2:]:
+            begin = random.integers(0, size, 4)
+            bounds.append((begin, begin + random.integers(1, size - begin + 1)))
+        y, index = pool.max_windows(x, *bounds)
+        for h, o in np.ndindex(4, 4):
+            (top, left), (bottom, right) = [[int(axis[end][i]) for axis, i in zip(bounds, (h, o))] for end in (0, 1)]
+            window = np.ascontiguousarray(x[:, :, top:bottom, left:right])
+            best, place = _max_pool(window, *[window.shape[2:]] * 2, (0, 0), (1, 1), (1, 1))
+            np.testing.assert_array_equal(y[:, :, h, o], best[:, :, 0, 0])
+            rows, columns = np.divmod(place[:, :, 0, 0], right - left)
+            np.testing.assert_array_equal(index[:, :, h, o], (top + rows) * shape[3] + left + columns)
+        whole = [shape[2:]] * 2 + [(0, 0), (1, 1), (1, 1)]
+        for actual, expected in zip(pool.max_pool2d_forward(x, *whole), _max_pool(x, *whole)):
+            np.testing.assert_array_equal(actual, expected)
+
+
 @pytest.mark.parametrize("include", [True, False])
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_avg_pool(dtype, include):

@@ -100,6 +100,27 @@ TABLE = {
         "keep": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, -1.0)],
         "choose": [lambda a: (a(a.batch, 70), a.plain(a.batch, 70) > 0, a(a.batch, 70))],
     },
+    "arithmetic": {
+        name: [
+            lambda a: (a(a.batch, 300), a(a.batch, 300)),
+            lambda a: (a(a.batch, 300), a.positive(300)),
+            lambda a: (a.positive(2, 1, 1), a.positive(a.batch, 2, 100, 1)),
+            lambda a: (a.positive(), a.positive(a.batch, 0)),
+        ]
+        for name in ("add", "subtract", "multiply", "divide")
+    }
+    | {
+        "fill": [
+            lambda a: (a(a.batch, 300), a.plain(300) > 0, 1.5),
+            lambda a: (a(a.batch, 0), a.plain(a.batch, 1) > 0, 1.5),
+        ],
+    },
+    "arrange": {
+        "copy_into": [
+            lambda a: (a(a.batch, 70), a(a.batch, 70)),
+            lambda a: (a(a.batch, 0), a(a.batch, 0)),
+        ],
+    },
     "conv": {
         "conv2d_forward": [
             lambda a, how=how, bias=bias: (
@@ -139,10 +160,22 @@ TABLE = {
         ],
     },
     "matmul": {
+        "matmul_batch": [
+            lambda a: (a.plain(a.batch, 30, 40), a.plain(a.batch, 40, 20)),
+            lambda a: (a.plain(30, 40), a.plain(2, a.batch, 40, 20)),
+            lambda a: (a.plain(a.batch, 0, 4), a.plain(a.batch, 4, 2)),
+        ],
         "matmul": [
             lambda a: (a(a.batch, 30), a.plain(30, 20), a.plain(20)),
             lambda a: (a(a.batch, 30), a.plain(30, 20)),
             lambda a: (a(0, 30), a.plain(30, 20), a.plain(20)),
+        ],
+    },
+    "scan": {
+        "running_sums": [
+            lambda a: (a(2, a.batch, 70), False),
+            lambda a: (a(a.batch, 70, 1), True),
+            lambda a: (a(a.batch, 0, 1), True),
         ],
     },
     "softmax": {
@@ -160,6 +193,17 @@ TABLE = {
             lambda a: (a(0, 4), a.random.integers(0, 5, 0), 5),
         ],
     },
+    "reduce": {
+        "sum_middle": [
+            lambda a: (a(4, a.batch, 70),),
+            lambda a: (a(2, a.batch, 1),),
+            lambda a: (a(2, 0, a.batch),),
+        ],
+        "share": [
+            lambda a: (a(3), np.ones(3, a.dtype), np.round(a(3, a.batch)).clip(None, 1)),
+            lambda a: (a(0), a(0), a(0, 7)),
+        ],
+    },
     "resample": {
         "mix": [
             lambda a: (a(a.batch, 4, 9), 2, *_band(a, 9, 14)),
@@ -168,6 +212,10 @@ TABLE = {
         ],
     },
     "loss": {
+        "square_of_difference": [lambda a: (a(a.batch, 70), a(a.batch, 70))],
+        "times_difference": [lambda a: (a(a.batch, 70), a(a.batch, 70), 1.5)],
+        "huber": [lambda a: (a(a.batch, 70), a(a.batch, 70), 0.7, 1.5), lambda a: (a(0), a(0), 0.7, 1.5)],
+        "huber_slope": [lambda a: (a(a.batch, 70), a(a.batch, 70), 0.7, 1.5), lambda a: (a(0), a(0), 0.7, 1.5)],
         "cross_entropy_forward": [
             lambda a: (a(a.batch, 5, 7), a.targets(5, a.batch, 7), None, IGNORED, 0.0),
             lambda a: (a(a.batch, 50, 1), a.targets(50, a.batch, 1), a.positive(50), IGNORED, 0.1),
@@ -184,6 +232,7 @@ TABLE = {
             lambda a: (a(a.batch, 6, 1), None, None, 1e-3),
             lambda a: (a(0, 6, 4), None, None, 1e-3),
             lambda a: (a(a.batch, 6, 70), a.plain(6), a.plain(6), 1e-5, True),
+            lambda a: (a.plain(a.batch, 6, 70), None, None, 1e-5, False, (a.plain(6), a.positive(6), 0.3)),
         ],
         "normalize_with": [
             lambda a: (a(a.batch, 6, 3), None, a.plain(6), a.plain(6), a.positive(6), True),
@@ -220,6 +269,11 @@ TABLE = {
         "max_pool2d_forward": [
             lambda a: (a(a.batch, 4, 9, 11), *WINDOWS[0], (1, 1), WINDOWS[1]),
             lambda a: (np.round(a(a.batch, 4, 9, 11)), (2, 2), (2, 2), (0, 1), (2, 3), (4, 5)),
+        ],
+        "max_windows": [
+            lambda a: (a(a.batch, 4, 9, 11), (np.array([0, 2, 8]), np.array([2, 9, 9])),
+                       (np.array([0, 10]), np.array([11, 11]))),
+            lambda a: (a(a.batch, 4, 9, 11), (np.array([], int),) * 2, (np.array([1]), np.array([3]))),
         ],
         "max_pool2d_backward": [_max_pool_backward],
         "avg_pool2d_forward": [

@@ -101,7 +101,7 @@ class Recording(Observer):
 
     @staticmethod
     def _surroundings():
-        return changes.latest, version_of_modules(), default_generator().bit_generator.state
+        return changes.made, version_of_modules(), default_generator().bit_generator.state
 
 
 def _same_constant(mine, other):

@@ -21,7 +21,8 @@ import numpy as np
 from .threads import get_num_threads, set_num_threads
 
 FAMILIES = (
-    "activation", "conv", "group_norm", "index", "loss", "matmul", "norm", "optim", "pool", "resample", "softmax",
+    "activation", "arithmetic", "arrange", "conv", "group_norm", "index", "loss", "matmul", "norm", "optim", "pool",
+    "reduce", "resample", "scan", "softmax",
 )  # fmt: skip
 BACKENDS = ("numba", "numpy")
 

@@ -6,13 +6,13 @@ from .jit import shared
 SERIAL_BELOW = 16_000  # numbers
 
 
-@shared
+@shared(borrows=True)
 def _add_rows(thread, threads, rows, index, total):
     """Each thread reads all integers, and adds the rows that are its own."""
     first, last = thread * len(total) // threads, (thread + 1) * len(total) // threads
-    for k in range(first, last):
-        for d in range(total.shape[1]):
-            total[k, d] = 0
+    own = total[first:last].reshape((last - first) * total.shape[1])
+    for k in range(own.size):
+        own[k] = 0
     for i in range(index.size):
         if first <= index[i] < last:
             row, out = rows[i], total[index[i]]

@@ -6,9 +6,10 @@ Else it is a stretch of one sample's positions, and the loops run along S. A thr
 
 import numpy as np
 
+from .activation import cheap
 from .buffers import empty_like
 from .elementary import exp
-from .jit import inner, part, shared
+from .jit import inner, num_threads, part, places, shared
 from .softmax import row_maximum
 
 SERIAL_BELOW = 8_000  # logits
@@ -16,11 +17,11 @@ STRETCH = 256  # positions taken together where S > 1
 TOGETHER = 1024  # logits taken together where S = 1
 
 
-@inner
-def _normalize_rows(x, log_normalizer):
+@inner(borrows=True)
+def _normalize_rows(x, log_normalizer, room):
     """log Σ_c exp(x[n, c]) of rows of classes; NaN where the maximum is ±inf, as in PyTorch's log_softmax."""
     N, C = x.shape
-    shifted, greatest = np.empty(x.size, x.dtype), np.empty(N, x.dtype)
+    shifted, greatest = room[: x.size], room[x.size : x.size + N]
     for n in range(N):
         row, out = x[n], shifted[n * C : (n + 1) * C]
         m = row_maximum(row)
@@ -37,13 +38,15 @@ def _normalize_rows(x, log_normalizer):
         log_normalizer[n, 0] = np.float64(greatest[n]) + np.log(np.float64(total))
 
 
-@inner
-def _normalize_stretch(x, log_normalizer, start):
+@inner(borrows=True)
+def _normalize_stretch(x, log_normalizer, start, room):
     """The same of one sample's positions from `start` on; x is (C, S)."""
     C = x.shape[0]
     size = min(STRETCH, x.shape[1] - start)
-    greatest, total = np.empty(size, x.dtype), np.zeros(size, x.dtype)
-    greatest[:] = -np.inf
+    greatest, total = room[:size], room[size : 2 * size]
+    for i in range(size):
+        greatest[i] = -np.inf
+        total[i] = 0
     for c in range(C):
         row = x[c, start:]
         for i in range(size):
@@ -57,7 +60,7 @@ def _normalize_stretch(x, log_normalizer, start):
         out[i] = np.float64(greatest[i]) + np.log(np.float64(total[i]))
 
 
-@inner
+@inner(borrows=True)
 def _losses(x, target, weight, ignore_index, smoothing, losses, log_normalizer, start, stop):
     """The losses of one sample at positions start to stop."""
     C = x.shape[0]
@@ -78,7 +81,7 @@ def _losses(x, target, weight, ignore_index, smoothing, losses, log_normalizer, 
         losses[s] = loss
 
 
-@inner
+@inner(borrows=True)
 def _tasks(shape):
     """(tasks, samples of each, stretches a sample is cut into)."""
     N, C, S = shape
@@ -89,32 +92,37 @@ def _tasks(shape):
     return N * stretches, 1, stretches
 
 
-@inner
-def _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task):
+@inner(borrows=True)
+def _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task, room):
     N, C, S = x.shape
     _, samples, stretches = _tasks(x.shape)
     first = task // stretches * samples
     last = min(first + samples, N)
     start = task % stretches * STRETCH
     if S == 1:
-        _normalize_rows(x[first:last].reshape(last - first, C), log_normalizer[first:last])
+        _normalize_rows(x[first:last].reshape(last - first, C), log_normalizer[first:last], room)
     else:
-        _normalize_stretch(x[first], log_normalizer[first], start)
+        _normalize_stretch(x[first], log_normalizer[first], start, room)
     for n in range(first, last):
         stop = min(start + STRETCH, S)
         _losses(x[n], target[n], weight, ignore_index, smoothing, losses[n], log_normalizer[n], start, stop)
 
 
-@shared
-def _forward_tasks(thread, threads, x, target, weight, ignore_index, smoothing, losses, log_normalizer):
+@shared(borrows=True)
+def _forward_tasks(thread, threads, x, target, weight, ignore_index, smoothing, losses, log_normalizer, room):
     tasks = _tasks(x.shape)[0]
     for task in part(thread, threads, tasks):
-        _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task)
+        _forward(x, target, weight, ignore_index, smoothing, losses, log_normalizer, task, room[thread])
 
 
 def _small(x):
     """Whether to take one thread: for little work, and for float64, which is for gradient checks."""
     return x.size < SERIAL_BELOW or x.itemsize > 4
+
+
+def _room(x):
+    """Memory for what a thread keeps of a task: a row each."""
+    return np.empty((num_threads(), 2 * max(TOGETHER, x.shape[1])), x.dtype)
 
 
 def cross_entropy_forward(logits, target, weight, ignore_index, label_smoothing):
@@ -129,12 +137,12 @@ def cross_entropy_forward(logits, target, weight, ignore_index, label_smoothing)
     if logits.size:
         loop = _forward_tasks.serial if _small(logits) else _forward_tasks
         weight = np.empty(0, logits.dtype) if weight is None else weight
-        loop(logits, target, weight, int(ignore_index), float(label_smoothing), losses, log_normalizer)
+        loop(logits, target, weight, int(ignore_index), float(label_smoothing), losses, log_normalizer, _room(logits))
     return losses, log_normalizer
 
 
-@inner
-def _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task):
+@inner(borrows=True)
+def _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task, room):
     """dx_c = a · p_c − hit · [c = t] − spread · weight_c."""
     real = x.dtype.type
     N, C, S = x.shape
@@ -153,7 +161,7 @@ def _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index
         flat = dx[first:last].reshape(-1)
         for i in range(flat.size):
             flat[i] = exp(flat[i])
-    a, hit, spread = np.empty(size, x.dtype), np.empty(size, x.dtype), np.empty(size, x.dtype)
+    a, hit, spread = room[:size], room[size : 2 * size], room[2 * size : 3 * size]
     for n in range(first, last):
         for i in range(size):
             t = target[n, start + i]
@@ -187,11 +195,15 @@ def _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index
                 dx[n, t, start + i] -= hit[i]
 
 
-@shared
-def _backward_tasks(thread, threads, scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx):
+@shared(borrows=True)
+def _backward_tasks(
+    thread, threads, scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, room
+):
     tasks = _tasks(x.shape)[0]
     for task in part(thread, threads, tasks):
-        _backward(scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task)
+        _backward(
+            scale, x, target, log_normalizer, weight, weight_sum, ignore_index, smoothing, dx, task, room[thread]
+        )  # fmt: skip
 
 
 def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore_index, label_smoothing):
@@ -209,6 +221,38 @@ def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore
             weight_sum = float(weight.sum())
         loop(
             scale, logits, target, log_normalizer, weight, weight_sum,
-            int(ignore_index), float(label_smoothing), dlogits,
+            int(ignore_index), float(label_smoothing), dlogits, _room(logits),
         )  # fmt: skip
     return dlogits
+
+
+@cheap
+def square_of_difference(thread, threads, x, y, losses):
+    """losses = (x − y)²."""
+    for i in places(thread, threads, x.size):
+        losses[i] = (x[i] - y[i]) * (x[i] - y[i])
+
+
+@cheap
+def times_difference(thread, threads, x, y, rate, slope):
+    """slope = rate · (x − y)."""
+    for i in places(thread, threads, x.size):
+        slope[i] = rate * (x[i] - y[i])
+
+
+@cheap
+def huber(thread, threads, x, y, bound, rate, losses):
+    """losses = rate · c (d − c/2), d = x − y, c = d held within [−bound, bound]."""
+    half = x.dtype.type(0.5)
+    for i in places(thread, threads, x.size):
+        d = x[i] - y[i]
+        c = -bound if d <= -bound else (bound if d >= bound else d)
+        losses[i] = c * (d - half * c) * rate
+
+
+@cheap
+def huber_slope(thread, threads, x, y, bound, rate, slope):
+    """slope = rate · c, c as above."""
+    for i in places(thread, threads, x.size):
+        d = x[i] - y[i]
+        slope[i] = (-bound if d <= -bound else (bound if d >= bound else d)) * rate

@@ -18,6 +18,7 @@ SMALL = 16  # up to this S, run along columns
 COLUMNS = 64  # columns owned together
 RUN = 1024  # numbers that backward adds up in x's own type, before their sum joins the float64 one
 ROWS = 32  # likewise of one column
+_NONE = None, None, 0.0  # in place of running estimates
 
 
 @inner
@@ -29,7 +30,7 @@ def _statistics(x, S, first, shift, total, square):
     if S <= SMALL:
         width = total.size * S
         sums = np.zeros((2, width))
-        shifts = _columns(shift, S)
+        shifts = np.repeat(shift, S)
         for n in range(x.shape[0]):
             row = x[n, first * S :]
             for j in range(width):
@@ -55,20 +56,10 @@ def _statistics(x, S, first, shift, total, square):
 
 
 @inner
-def _columns(channels, S):
-    """Each channel's number, S times."""
-    columns = np.empty(channels.size * S, channels.dtype)
-    for c in range(channels.size):
-        for s in range(S):
-            columns[c * S + s] = channels[c]
-    return columns
-
-
-@inner
 def _affine(x, y, S, first, center, scale, offset, floor):
     """y = max((x − center) · scale + offset, floor), of the channels from `first` on."""
     if S <= SMALL:
-        m, a, b = _columns(center, S), _columns(scale, S), _columns(offset, S)
+        m, a, b = np.repeat(center, S), np.repeat(scale, S), np.repeat(offset, S)
         for n in range(x.shape[0]):
             row, result = x[n, first * S :], y[n, first * S :]
             for j in range(m.size):
@@ -85,13 +76,14 @@ def _affine(x, y, S, first, center, scale, offset, floor):
 
 
 @inner
-def _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, first, last):
+def _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, running, first, last):
     """Channels first to last; batch: take the statistics from x, not from `mean` and `inverse_std`."""
     real = x.dtype.type
     count = x.shape[0] * S
     width = last - first
     shift, total, square = np.empty(width), np.zeros(width), np.zeros(width)
     center, scale, offset = np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
+    running_mean, running_variance, momentum = running
     if batch:
         for i in range(width):
             shift[i] = np.float64(x[0, (first + i) * S])
@@ -107,6 +99,11 @@ def _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_s
             variance[c] = real(v)
             inverse_std[c] = real(1.0 / np.sqrt(v + eps))
             residue = shift[i] + shifted - np.float64(mean[c])
+            if running_mean.size:
+                running_mean[c] = real((1.0 - momentum) * running_mean[c] + momentum * mean[c])
+            if running_variance.size:
+                unbiased = v * count / max(count - 1, 1)
+                running_variance[c] = real((1.0 - momentum) * running_variance[c] + momentum * unbiased)
         center[i] = mean[c]
         scale[i] = inverse_std[c] * (weight[c] if weight.size else real(1))
         offset[i] = (bias[c] if bias.size else real(0)) - real(residue * np.float64(scale[i]))
@@ -114,36 +111,38 @@ def _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_s
 
 
 @inner
-def _owned(C, S):
-    """How many of C channels make a block: worth its small arrays, yet enough blocks for all threads."""
-    return max(1, COLUMNS // S) if S <= SMALL else max(1, min(8, C // 16))
+def _owned(C, S, threads):
+    """How many of C channels make a block: memory is read fastest straight on; yet each thread has a block."""
+    return max(1, COLUMNS // S) if S <= SMALL else max(1, min(32, C // threads))
 
 
 @shared
-def _forward_blocks(thread, threads, x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std):
-    C, own = mean.size, _owned(mean.size, S)
+def _forward_blocks(thread, threads, x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, running):
+    C, own = mean.size, _owned(mean.size, S, threads)
     blocks = (C + own - 1) // own
     for block in part(thread, threads, blocks):
         first = block * own
         last = min(first + own, C)
-        _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, first, last)
+        _forward(x, y, S, weight, bias, eps, floor, batch, mean, variance, inverse_std, running, first, last)
 
 
-def _normalize(x, weight, bias, eps, relu, batch, mean, variance, inverse_std):
+def _normalize(x, weight, bias, eps, relu, batch, mean, variance, inverse_std, running):
     """The loop, on x as N rows of C · S columns."""
     y = empty_like(x)
     loop = _forward_blocks.serial if _small(x) else _forward_blocks
     loop(
         x.reshape(len(x), -1), y.reshape(len(x), -1), x.shape[2], _given(weight, x), _given(bias, x),
         float(eps), 0.0 if relu else -np.inf, batch, mean, variance, inverse_std,
+        (_given(running[0], x), _given(running[1], x), float(running[2])),
     )  # fmt: skip
     return y
 
 
-def batch_norm_forward(x, weight, bias, eps, relu=False):
+def batch_norm_forward(x, weight, bias, eps, relu=False, running=_NONE):
     """(y, mean, variance, inverse_std) of x (N, C, S), normalized with its own statistics over N and S.
 
-    With `relu`, y is max(y, 0).
+    With `relu`, y is max(y, 0). `running` is (mean, variance, momentum), the first two (C,) or None; they go
+    that share of the way to this batch's mean and unbiased variance.
 
     variance = Σ(x − mean)² / (N·S), the biased one; inverse_std = 1 / √(variance + eps); each (C,), in x's
     type. weight and bias are (C,), or None for 1 and 0. The statistics of an empty x are NaN.
@@ -152,7 +151,7 @@ def batch_norm_forward(x, weight, bias, eps, relu=False):
     if x.size == 0:
         return np.empty_like(x), *np.full((3, C), np.nan, x.dtype)
     mean, variance, inverse_std = np.empty(C, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
-    y = _normalize(x, weight, bias, eps, relu, True, mean, variance, inverse_std)
+    y = _normalize(x, weight, bias, eps, relu, True, mean, variance, inverse_std, running)
     return y, mean, variance, inverse_std
 
 
@@ -160,7 +159,7 @@ def normalize_with(x, weight, bias, mean, inverse_std, relu=False):
     """y = weight · (x − mean) · inverse_std + bias of x (N, C, S), with the (C,) statistics given; or max(y, 0)."""
     if x.size == 0:
         return np.empty_like(x)
-    return _normalize(x, weight, bias, 0.0, relu, False, mean, mean, inverse_std)
+    return _normalize(x, weight, bias, 0.0, relu, False, mean, mean, inverse_std, _NONE)
 
 
 def _small(x):
@@ -169,7 +168,7 @@ def _small(x):
 
 
 def _given(parameter, x):
-    """A kernel knows no None (it would compile once more for it): an empty array says the same."""
+    """What a kernel is given for None, for which it would compile once more: an empty array."""
     return np.empty(0, x.dtype) if parameter is None else parameter
 
 
@@ -179,7 +178,7 @@ def _products(dy, z, limit, x, S, first, center, total, product):
     zero = dy.dtype.type(0)
     if S <= SMALL:
         width = total.size * S
-        centers = _columns(center, S)
+        centers = np.repeat(center, S)
         t, p = np.empty(width, x.dtype), np.empty(width, x.dtype)
         for start in range(0, x.shape[0], ROWS):
             t[:] = 0
@@ -215,7 +214,7 @@ def _combine(dy, z, limit, x, dx, S, first, a, b, k, center):
     """dx = a · dy + b · (x − center) + k, of the channels from `first` on; dy is 0 where z ≤ limit."""
     zero = dy.dtype.type(0)
     if S <= SMALL:
-        a_j, b_j, k_j, m_j = _columns(a, S), _columns(b, S), _columns(k, S), _columns(center, S)
+        a_j, b_j, k_j, m_j = np.repeat(a, S), np.repeat(b, S), np.repeat(k, S), np.repeat(center, S)
         for n in range(x.shape[0]):
             row, gradient, passed, result = x[n, first * S :], dy[n, first * S :], z[n, first * S :], dx[n, first * S :]
             for j in range(a_j.size):
@@ -262,7 +261,7 @@ def _backward(dy, z, limit, x, dx, S, weight, mean, inverse_std, batch, dweight,
 
 @shared
 def _backward_blocks(thread, threads, dy, z, limit, x, dx, S, weight, mean, inverse_std, batch, dweight, dbias):
-    C, own = mean.size, _owned(mean.size, S)
+    C, own = mean.size, _owned(mean.size, S, threads)
     blocks = (C + own - 1) // own
     for block in part(thread, threads, blocks):
         first = block * own

@@ -3,9 +3,8 @@
 A window is pooled along its height first, then along its width:
 1. Row h of `rows` pools the rows of x below output row h, all W columns at once. `rows` has padding, and is
    stride · columns wide, so that output (h, o), number j = h · columns + o, begins at rows[stride · j].
-2. So tap v of all windows of the plane is rows[stride · j + v · dilation]: one long loop over j a tap, where
-   a loop over each window would be all overhead. Where windows reach over the last stride, columns is greater
-   than the width of y: the outputs in between, which straddle two rows, are computed and dropped.
+2. So tap v of all windows of the plane is rows[stride · j + v · dilation]: one long loop over j a tap. Where windows
+   reach over the last stride, columns is greater than y's width: outputs that straddle two rows are dropped.
 """
 
 import numpy as np
@@ -14,6 +13,7 @@ from .buffers import empty
 from .jit import inner, part, shared
 
 SERIAL_BELOW = 16_000  # elements of x
+_ONE = np.array([0]), np.array([1])  # one window, of one number
 
 
 @inner
@@ -99,11 +99,12 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
     """(y, index) of x (N, C, H, W): y[n, c, h, w] = the maximum of its window; y, index (N, C, OH, OW).
 
     kernel, stride, padding, dilation, output_size are pairs (height, width). Outside x lies −inf: windows may
-    overhang on each side. index (int32) is the maximum's place in the plane, row · W + column: the first in
-    scan order where several are equal; NaN is greater than all, the last NaN counting, as in PyTorch.
-    A window with no tap inside gives −inf and −1.
+    overhang on each side. index (int32) is the maximum's place in the plane, row · W + column: the first in scan order
+    where several are equal; NaN is greater than all, the last NaN counting, as in PyTorch. No tap: −inf and −1.
     """
     N, C, H, W = x.shape
+    if _whole(x.shape, kernel, padding, output_size) and _pair(dilation) == (1, 1):
+        return max_windows(x.reshape(N, C, 1, H * W), _ONE, (_ONE[0], np.array([H * W])))
     y = empty((N, C, *output_size), x.dtype)
     index = empty(y.shape, np.int32)
     if y.size:
@@ -112,6 +113,38 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
             x.reshape(N * C, H, W), y.reshape(N * C, -1), index.reshape(N * C, -1), _pair(output_size),
             _pair(kernel), _pair(stride), _pair(padding), _pair(dilation),
         )  # fmt: skip
+    return y, index
+
+
+@shared(borrows=True)
+def _max_windows(thread, threads, x, y, index, top, bottom, left, right):
+    W = x.shape[2]
+    for plane in part(thread, threads, len(x)):
+        place = 0
+        for h in range(top.size):
+            for o in range(left.size):
+                best, best_place = x[plane, top[h], left[o]], top[h] * W + left[o]
+                for i in range(top[h], bottom[h]):
+                    row = x[plane, i, left[o] : right[o]]
+                    for j in range(row.size):
+                        if row[j] > best or row[j] != row[j]:
+                            best, best_place = row[j], i * W + left[o] + j
+                y[plane, place] = best
+                index[plane, place] = best_place
+                place += 1
+
+
+def max_windows(x, rows, columns):
+    """(y, index) as `max_pool2d_forward` gives them, of windows of any size, none of them empty.
+
+    rows and columns are pairs of integer arrays: where the windows along the axis begin, and where they end.
+    """
+    N, C, H, W = x.shape
+    y = empty((N, C, rows[0].size, columns[0].size), x.dtype)
+    index = empty(y.shape, np.int32)
+    if y.size:
+        loop = _max_windows.serial if _small(x) else _max_windows
+        loop(x.reshape(N * C, H, W), y.reshape(N * C, -1), index.reshape(N * C, -1), *rows, *columns)
     return y, index
 
 
@@ -124,7 +157,7 @@ def _pair(numbers):
     return int(numbers[0]), int(numbers[1])
 
 
-@shared
+@shared(borrows=True)
 def _scatter(thread, threads, dy, index, dx):
     for plane in part(thread, threads, len(dy)):
         gradient, place, target = dy[plane], index[plane], dx[plane]
@@ -221,7 +254,7 @@ def _average_planes(thread, threads, x, y, output_size, kernel_size, stride, pad
                     y_row[o] = sums[h, o] / divisors[h, o]
 
 
-@inner
+@inner(borrows=True)
 def _clear(row):
     for i in range(row.size):
         row[i] = 0
@@ -229,8 +262,7 @@ def _clear(row):
 
 def _average(x, y, kernel_size, stride, padding, count_include_pad, divisor_override, backward):
     N, C, H, W = x.shape
-    loop = _average_planes.serial if _small(x) else _average_planes
-    loop(
+    (_average_planes.serial if _small(x) else _average_planes)(
         x.reshape(N * C, H, W), y.reshape(N * C, -1), y.shape[2:], _pair(kernel_size), _pair(stride),
         _pair(padding), bool(count_include_pad), int(divisor_override or 0), backward,
     )  # fmt: skip
@@ -245,9 +277,8 @@ def _whole(x_shape, kernel, padding, output_size):
 def avg_pool2d_forward(x, kernel, stride, padding, output_size, count_include_pad, divisor_override):
     """y (N, C, OH, OW): the sum of each window of x (N, C, H, W), divided by its size.
 
-    kernel, stride, padding, output_size are pairs (height, width). The size counts the padding if
-    count_include_pad, but never what overhangs the padding (ceil_mode); divisor_override, an int or None,
-    replaces it.
+    kernel, stride, padding, output_size are pairs (height, width). The size counts the padding if count_include_pad,
+    but never what overhangs the padding (ceil_mode); divisor_override, an int or None, replaces it.
     """
     if _whole(x.shape, kernel, padding, output_size) and x.size:
         return x.sum((2, 3), keepdims=True) / x.dtype.type(divisor_override or x.shape[2] * x.shape[3])

@@ -11,7 +11,7 @@ from .jit import inner, part, shared
 SERIAL_BELOW = 16_000  # numbers of the result
 
 
-@inner
+@inner(borrows=True)
 def _mix_numbers(x, first, count, weights, y):
     for i in range(y.size):
         own, row = x[first[i] :], weights[i]
@@ -21,7 +21,7 @@ def _mix_numbers(x, first, count, weights, y):
         y[i] = total
 
 
-@inner
+@inner(borrows=True)
 def _mix_rows(x, first, count, weights, y):
     for i in range(y.shape[0]):
         out = y[i]
@@ -33,7 +33,7 @@ def _mix_rows(x, first, count, weights, y):
                 out[c] += weight * row[c]
 
 
-@shared
+@shared(borrows=True)
 def _mix(thread, threads, x, first, count, weights, y):
     for o in part(thread, threads, x.shape[0]):
         if x.shape[2] == 1:

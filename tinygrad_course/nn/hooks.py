@@ -17,29 +17,6 @@ from ..function import Function
 from ..modes import outside, thread
 from ..tensor import Tensor
 
-_next_id = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away, and so does leaving a `with` block."""
-
-    def __init__(self, hooks, hook, prepend=False):
-        self.id, self._hooks = next(_next_id), hooks
-        later = dict(hooks) if prepend else {}
-        if prepend:
-            hooks.clear()
-        hooks[self.id] = hook
-        hooks.update(later)
-
-    def remove(self):
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.remove()
-
 
 class Hooks:
     """The hooks of one module, in the order in which they are called."""

@@ -3,8 +3,9 @@
 import itertools
 
 from ..base import TensorBase
+from ..differentiable import RemovableHandle
 from ..modes import thread
-from .hooks import Hooks, RemovableHandle, call_with_hooks
+from .hooks import Hooks, call_with_hooks
 from .parameter import Parameter
 from .state import State
 from .tree import Tree

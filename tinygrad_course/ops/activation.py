@@ -18,6 +18,7 @@ from .select import choose
 __all__ = ["log_softmax", "relu", "sigmoid", "softmax", "softmin", "tanh"]
 METHODS = [name for name in __all__ if name != "softmin"]  # of Tensor
 IN_PLACE = ["relu", "tanh", "sigmoid"]
+CACHED = 600_000  # numbers: batch norm goes over dy and x twice; a third array would drive larger ones from the cache
 
 
 class ReLU(Function):
@@ -34,7 +35,7 @@ class ReLU(Function):
 
     def backward(self, dy):
         (y,) = self.saved
-        if self.edges and type(self.edges[0]) is BatchNorm and self.alone_sees_its_input():
+        if self.edges and type(self.edges[0]) is BatchNorm and y.size < CACHED and self.alone_sees_its_input():
             self.edges[0].passed = y  # it looks where y > 0 while it goes over dy anyway
             return dy
         return kernels.relu_backward(contiguous(dy), y)
@@ -148,8 +149,8 @@ def _along(axis, by_rows, *arrays):
         return by_rows(*[contiguous(array).reshape(rows) for array in arrays]).reshape(shape)
     moved = [np.moveaxis(array, axis, -1) for array in arrays]
     rows = math.prod(moved[0].shape[:-1]), shape[axis]
-    result = by_rows(*[np.array(array, order="C").reshape(rows) for array in moved])
-    return np.array(np.moveaxis(result.reshape(moved[0].shape), -1, axis), order="C")
+    result = by_rows(*[contiguous(array).reshape(rows) for array in moved])
+    return contiguous(np.moveaxis(result.reshape(moved[0].shape), -1, axis))
 
 
 def relu(input, inplace=False):

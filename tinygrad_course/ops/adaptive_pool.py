@@ -10,11 +10,12 @@ import math
 import numpy as np
 
 from ..base import tensor_of
+from ..kernels import pool as kernels
 from ..modes import where
 from .bands import Mix, bands
 from .conv import SHAPES, as_images, from_images
-from .convert import expect_tensor
-from .pool import AvgPool2d, MaxPool2d, Winners, check_images
+from .convert import contiguous, expect_tensor
+from .pool import AvgPool2d, MaxPool2d, check_images
 
 __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]
 METHODS = []  # of Tensor
@@ -35,11 +36,20 @@ class AdaptiveAvgPool(Mix):
         return Mix.forward(self, x)
 
 
-class AdaptiveMaxPool2d(Winners):
+class AdaptiveMaxPool2d(MaxPool2d):
     """y = max over each window;  the gradient goes to the place that won (the first one, if several tie)."""
 
     __slots__ = ()
+    replayable = True
     name = "adaptive_max_pool2d"
+
+    def forward(self, x):
+        self.input_shape = x.shape
+        y, winner = kernels.max_windows(contiguous(x), *self.windows)
+        self.saved = (winner,)
+        if self.keep:
+            self.winner = winner
+        return y
 
 
 def window_bounds(size, output_size):
@@ -97,35 +107,13 @@ def _max(name, dims, x, output_size, return_indices):
     window = _equal_windows(images, size)
     if window:
         node = MaxPool2d(return_indices, window, window, (0, 0), (1, 1), size)
-        y = node(images)
-        winner = node.winner if return_indices else None
     else:
-        winner = _winners(images._data, size)
-        y = AdaptiveMaxPool2d(winner)(images)
-    y = from_images(y, dims, ndim)
+        bounds = [window_bounds(n, o) for n, o in zip(images._data.shape[2:], size, strict=True)]
+        node = AdaptiveMaxPool2d(return_indices, *bounds)
+    y = from_images(node(images), dims, ndim)
     if not return_indices:
         return y
-    return y, from_images(tensor_of(winner.astype(np.int64)), dims, ndim)
-
-
-def _winners(x, size):
-    """The place of the maximum of each window: the first of equal ones, the last NaN."""
-    N, C, H, W = x.shape
-    rows, columns = (_members(n, o) for n, o in zip((H, W), size, strict=True))
-    places = (rows[:, None, :, None] * W + columns[None, :, None, :]).reshape(*size, rows.shape[1] * columns.shape[1])
-    windows = x.reshape(N, C, H * W)[:, :, places]
-    best = windows.argmax(-1) if windows.size else np.zeros((N, C, *size), np.intp)
-    nan = np.isnan(windows)
-    if nan.any():
-        best = np.where(nan.any(-1), nan.shape[-1] - 1 - nan[..., ::-1].argmax(-1), best)
-    return np.take_along_axis(np.broadcast_to(places, windows.shape), best[..., None], -1)[..., 0].astype(np.int32)
-
-
-def _members(size, output_size):
-    """The places that each window of an axis holds; a shorter window names its last one again."""
-    begin, end = window_bounds(size, output_size)
-    longest = int((end - begin).max(initial=1))
-    return np.minimum(begin[:, None] + np.arange(longest), end[:, None] - 1)
+    return y, from_images(tensor_of(node.winner.astype(np.int64)), dims, ndim)
 
 
 def _size(name, dims, x, output_size):

@@ -10,8 +10,9 @@ from ..base import TensorBase
 from ..function import Function
 from ..kernels import activation as kernels
 from ..modes import where
-from . import convert
+from . import convert, large
 from .division import div
+from .large import MANY
 from .select import choose
 
 __all__ = [
@@ -30,9 +31,12 @@ class Add(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return x + y
+        return x + y if x.size + y.size < MANY else large.add(x, y)
 
     def backward(self, dz):
+        return (dz, dz) if dz.size < MANY else (large.sum_to(dz, self, 0), large.sum_to(dz, self, 1))
+
+    def backward_on_tape(self, dz):
         return dz, dz
 
 
@@ -44,10 +48,11 @@ class Sub(Function):
     broadcasts = True
 
     def forward(self, x, y):
-        return x - y
+        return x - y if x.size + y.size < MANY else large.sub(x, y)
 
     def backward(self, dz):
-        return dz, -dz if self.needs[1] else None
+        dy = large.sum_to(dz, self, 1)  # before the sign is changed: there may be fewer numbers
+        return large.sum_to(dz, self, 0), None if dy is None else large.neg(dy)
 
 
 class Mul(Function):
@@ -59,10 +64,19 @@ class Mul(Function):
 
     def forward(self, x, y):
         self.saved = (y if self.needs[0] else None, x if self.needs[1] else None)
-        return x * y
+        return x * y if x.size + y.size < MANY else large.mul(x, y)
 
     def backward(self, dz):
         y, x = self.saved
+        if dz.size < MANY:
+            return None if y is None else dz * y, None if x is None else dz * x
+        return (
+            None if y is None else large.sum_to(large.mul(dz, y), self, 0),
+            None if x is None else large.sum_to(large.mul(dz, x), self, 1),
+        )
+
+    def backward_on_tape(self, dz):
+        y, x = self.saved_tensors()
         return None if y is None else dz * y, None if x is None else dz * x
 
 
@@ -83,7 +97,7 @@ class Pow(Function):
         dx = dy = None
         if self.needs[0]:
             one_for_all = not y.ndim
-            dx = dz * y * (x if one_for_all and y == 2 else _power(x, y - 1))
+            dx = large.mul(large.mul(dz, y), x if one_for_all and y == 2 else _power(x, y - 1))
             dx = dx if one_for_all and y != 0 else choose(y == 0, 0, dx)
         if self.needs[1]:
             dy = dz * choose((x == 0) & (y >= 0), 0, z * np.log(x))
@@ -94,7 +108,8 @@ def _power(x, y):
     """x^y. Squares and cubes are products, as in PyTorch: the general power takes 50 times as long."""
     if type(x) is not np.ndarray or y.ndim or x.dtype.kind != "f" or y not in (2, 3):
         return x**y
-    return x * x if y == 2 else x * x * x
+    square = large.mul(x, x)
+    return square if y == 2 else large.mul(square, x)
 
 
 class Neg(Function):
@@ -104,10 +119,10 @@ class Neg(Function):
     replayable = True
 
     def forward(self, x):
-        return -x
+        return large.neg(x)
 
     def backward(self, dz):
-        return -dz
+        return large.neg(dz)
 
 
 class Exp(Function):
@@ -123,7 +138,7 @@ class Exp(Function):
 
     def backward(self, dz):
         (z,) = self.saved
-        return dz * z
+        return large.mul(dz, z)
 
 
 class Log(Function):
@@ -138,7 +153,7 @@ class Log(Function):
 
     def backward(self, dz):
         (x,) = self.saved
-        return dz / x
+        return large.div(dz, x)
 
 
 class Sqrt(Function):

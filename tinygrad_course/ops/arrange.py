@@ -94,6 +94,39 @@ class Pad(Function):
         return tuple(slice(before, before + n) for n, (before, _) in zip(self.sizes, self.widths, strict=True))
 
 
+class Surround(Function):
+    """z = x with copies of its own numbers before and after it along an axis;  ∂L/∂x adds up what they were given."""
+
+    __slots__ = ("axis", "before", "places", "size")
+
+    def __init__(self, axis, places, before):
+        self.axis, self.places, self.before = axis, places, before  # z_i = x_(places_i), which is x from `before` on
+
+    def forward(self, x):
+        self.size = x.shape[self.axis]
+        z = buffers.empty((*x.shape[: self.axis], self.places.size, *x.shape[self.axis + 1 :]), x.dtype)
+        z[self._at(slice(self.before, self.before + self.size))] = x
+        for i, place in self._around():
+            z[self._at(i)] = x[self._at(place)]
+        return z
+
+    def backward(self, dz):
+        dx = buffers.copy(dz[self._at(slice(self.before, self.before + self.size))])
+        for i, place in self._around():
+            dx[self._at(place)] += dz[self._at(i)]
+        return dx
+
+    backward_on_tape = Function.linear_on_tape
+
+    def _around(self):
+        """(i, places_i) of what is not x itself."""
+        after = self.before + self.size
+        return [(i, int(self.places[i])) for i in (*range(self.before), *range(after, self.places.size))]
+
+    def _at(self, place):
+        return (*(slice(None),) * self.axis, place)
+
+
 def repeat(x, *sizes, repeats=None):
     """x laid side by side, `repeats` times along each dimension (new ones in front); NumPy's `tile`."""
     times = sizes_of(sizes if repeats is None else (repeats,))
@@ -208,7 +241,8 @@ def pad(input, pad, mode="constant", value=None):
         x = _cropped(x, widths)
         shape, widths = x._data.shape, {axis: (max(0, b), max(0, a)) for axis, (b, a) in widths.items()}
     for axis, (before, after) in widths.items():
-        x = index_select(x, axis, pick(_source(mode, shape[axis], before, after)))
+        places = _source(mode, shape[axis], max(before, 0), max(after, 0))
+        x = _cropped(Surround(axis, places, max(before, 0))(x), {axis: (min(before, 0), min(after, 0))})
     return x
 
 

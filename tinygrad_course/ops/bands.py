@@ -3,6 +3,8 @@
 As a matrix, such a mixture is 0 but for a band, and the gradient goes back along the same band read the other way.
 """
 
+import math
+
 import numpy as np
 
 from ..function import Function
@@ -16,18 +18,21 @@ class Mix(Function):
     __slots__ = ("bands",)  # for each of those axes: the band of w, and the band of its transpose
 
     def forward(self, x):
-        last, x = x.ndim - 1, contiguous(x)
-        for back, (band, _) in enumerate(reversed(self.bands)):
-            x = kernels.mix(x, last - back, *band)
-        return x
+        return _mixed(x, [band for band, _ in self.bands])
 
     def backward(self, dz):
-        first, dz = dz.ndim - len(self.bands), contiguous(dz)
-        for axis, (_, band) in enumerate(self.bands):
-            dz = kernels.mix(dz, first + axis, *band)
-        return dz
+        return _mixed(dz, [band for _, band in self.bands])
 
     backward_on_tape = Function.linear_on_tape
+
+
+def _mixed(x, some):
+    """x with its last axes mixed, one after the other: rows are long as long as the last axis has many numbers."""
+    x, axes = contiguous(x), list(enumerate(some, x.ndim - len(some)))
+    grows = math.prod([first.size for first, _, _ in some]) > math.prod(x.shape[x.ndim - len(some) :])
+    for axis, band in reversed(axes) if grows else axes:
+        x = kernels.mix(x, axis, *band)
+    return x
 
 
 def bands(output, source, weights, after, before):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..function import Function
 from ..modes import where
-from . import convert
+from . import convert, large
 from .rounding import trunc
 
 __all__ = ["div", "divide", "true_divide", "floor_divide", "remainder", "fmod"]
@@ -24,12 +24,13 @@ class Div(Function):
 
     def forward(self, x, y):
         self.saved = (x if self.needs[1] else None, y)
-        return x / y
+        return large.div(x, y)
 
     def backward(self, dz):
         x, y = self.saved
-        dx = dz / y
-        return dx, None if x is None else -dx * (x / y)
+        dx = large.div(dz, y)
+        dy = None if x is None else -large.mul(dx, large.div(x, y))
+        return large.sum_to(dx, self, 0), large.sum_to(dy, self, 1)
 
 
 class FloorDivide(Function):

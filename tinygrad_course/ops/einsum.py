@@ -7,7 +7,9 @@ import numpy as np
 from ..base import TensorBase
 from ..function import Function
 from ..modes import where
+from .convert import contiguous
 from .diagonal import diagonal
+from .linear import product
 from .reduce import normalize_dims
 from .shape import permute, reshape, tensors_of
 
@@ -49,8 +51,28 @@ class Einsum(Function):
 
 
 def _sum_of_products(arrays, operands, out):
+    if len(arrays) == 2:
+        z = _matrix_product(*arrays, *operands, out)
+        if z is not None:
+            return z
     arguments = [part for pair in zip(arrays, operands, strict=True) for part in pair]
     return np.array(np.einsum(*arguments, out, optimize=len(arrays) > 1))
+
+
+def _matrix_product(x, y, x_indices, y_indices, out):
+    """A sum over what both have and `out` has not: as a product of matrices, or a batch of them. None if it is none."""
+    batch = [n for n in x_indices if n in y_indices and n in out]
+    summed = [n for n in x_indices if n in y_indices and n not in out]
+    left, right = [n for n in x_indices if n not in y_indices], [n for n in y_indices if n not in x_indices]
+    if not summed or not left or not right or not x.size or not y.size:
+        return None
+    sizes = dict(zip((*x_indices, *y_indices), (*x.shape, *y.shape), strict=True))
+    count = [math.prod([sizes[n] for n in group]) for group in (batch, left, summed, right)]
+    x = x.transpose([x_indices.index(n) for n in (*batch, *left, *summed)]).reshape(count[:3])
+    y = y.transpose([y_indices.index(n) for n in (*batch, *summed, *right)]).reshape(count[0], count[2], count[3])
+    z = product(x, y) if batch else product(x[0], y[0])
+    found = [*batch, *left, *right]
+    return contiguous(z.reshape([sizes[n] for n in found]).transpose([found.index(n) for n in out]))
 
 
 def contract(tensors, operands, out, name):

@@ -20,6 +20,7 @@ from .shape import reshape
 
 __all__ = ["getitem", "index_put", "select", "narrow", "index_select"]
 METHODS = ["index_put", "index_put_", "select", "narrow", "index_select"]  # of Tensor
+SPARSE = 16  # times as many places as numbers that are added to them: NumPy's own loop is quicker there
 
 
 class GetItem(Function):
@@ -49,6 +50,14 @@ class GetItem(Function):
             leading = self.input_shape[: len(integers)]
             rows = np.ravel_multi_index(self.index, leading, mode="wrap")
             return add_rows(dz, rows, (math.prod(leading), *self.input_shape[len(leading) :])).reshape(self.input_shape)
+        if sum(integers) == 1 and dz.size:
+            axis = integers.index(True)
+            others = [i for place, i in enumerate(self.index) if place != axis]
+            if self.index[axis].ndim == 1 and all(type(i) is slice and i == slice(None) for i in others):
+                # Along one axis, which comes first for a while.
+                sizes, places = self.input_shape, self.index[axis] % self.input_shape[axis]
+                total = add_rows(np.moveaxis(dz, axis, 0), places, (sizes[axis], *sizes[:axis], *sizes[axis + 1 :]))
+                return contiguous(np.moveaxis(total, 0, axis))
         dx = np.zeros(self.input_shape, dz.dtype)
         if any(integers):
             np.add.at(dx, self.index, dz)
@@ -108,6 +117,11 @@ def rows_of(x, index):
 
 def add_rows(rows, index, shape):
     """The sum, of a `shape` (V, …), of an array's rows (…) at the places in 0 … V - 1 that `index` names."""
+    if len(shape) == 1 and index.size * SPARSE < shape[0]:  # so few that most of the time goes to the zeros between
+        total = buffers.empty(shape, rows.dtype)
+        total[...] = 0
+        np.add.at(total, index, rows)
+        return total
     rows = contiguous(rows).reshape(index.size, math.prod(shape[1:]))
     return kernels.add_rows(rows, contiguous(index.astype(np.int64, copy=False)).reshape(-1), shape[0]).reshape(shape)
 

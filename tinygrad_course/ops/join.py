@@ -6,6 +6,7 @@ import numpy as np
 
 from ..base import TensorBase
 from ..function import Function
+from ..kernels import buffers
 from ..modes import where
 from . import convert
 from .index import getitem, narrow
@@ -29,11 +30,15 @@ class Concatenate(Function):
         self.axis = axis
 
     def forward(self, *arrays):
-        self.ends = np.cumsum([a.shape[self.axis] for a in arrays])[:-1]
-        return np.concatenate(arrays, axis=self.axis)
+        ends = np.cumsum([a.shape[self.axis] for a in arrays])
+        self.ends = ends[:-1]
+        shape = list(arrays[0].shape)
+        shape[self.axis] = int(ends[-1])
+        return np.concatenate(arrays, axis=self.axis, out=buffers.empty(shape, arrays[0].dtype))
 
     def backward(self, dz):
-        return tuple(np.split(dz, self.ends, axis=self.axis))
+        pieces = np.split(dz, self.ends, axis=self.axis)
+        return tuple([convert.contiguous(piece) if piece.nbytes >= buffers.LARGE else piece for piece in pieces])
 
     def backward_on_tape(self, dz):
         return tensor_split(dz, self.ends.tolist(), self.axis)

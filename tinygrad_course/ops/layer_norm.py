@@ -7,6 +7,7 @@ import numpy as np
 from ..function import Function
 from ..kernels import group_norm as kernels
 from ..modes import where
+from . import large
 from .arrange import pad
 from .convert import contiguous, expect_floating, expect_tensor
 from .norm import batch_norm, check_parameters, move_towards
@@ -93,14 +94,27 @@ class RMSNorm(Function):
 
     def forward(self, x):
         self.saved = (x,)
-        square = np.mean(x * x, axis=self.axes, keepdims=True, dtype=np.float64)
-        return x / np.sqrt(square + self.eps).astype(x.dtype)
+        return large.div(x, self._root(x))
 
-    def backward(self, dy):
+    def backward(self, dz):
         (x,) = self.saved
-        r = np.sqrt((x * x).mean(axis=self.axes, keepdims=True) + self.eps)
+        r = self._root(x)
+        y = large.div(x, r)
+        along = self._mean(large.mul(dz, y))
+        return large.div(large.sub(dz, large.mul(y, along)), r)
+
+    def backward_on_tape(self, dz):
+        (x,) = self.saved_tensors()
+        r = ((x * x).mean(axis=self.axes, keepdims=True) + self.eps).sqrt()
         y = x / r
-        return (dy - y * (dy * y).mean(axis=self.axes, keepdims=True)) / r
+        return (dz - y * (dz * y).mean(axis=self.axes, keepdims=True)) / r
+
+    def _root(self, x):
+        return np.sqrt(self._mean(large.mul(x, x)) + self.eps)
+
+    def _mean(self, x):
+        count = math.prod([x.shape[axis] for axis in self.axes])
+        return np.divide(large.sum_axes(x, self.axes, True), count, dtype=x.dtype)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):

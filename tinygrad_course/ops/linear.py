@@ -15,6 +15,7 @@ __all__ = [
     "linear",
 ]  # fmt: skip
 METHODS = [name for name in __all__ if name != "linear"]  # of Tensor
+FEW = 4_000  # numbers of each matrix; for less NumPy's own product is as quick
 
 
 class MatMul(Function):
@@ -27,7 +28,7 @@ class MatMul(Function):
     def forward(self, x, y):
         self.saved = (x if self.needs[1] else None, y if self.needs[0] else None)
         self.x_shape, self.y_shape = x.shape, y.shape
-        return np.matmul(x, y)
+        return product(x, y)
 
     def backward(self, dz):
         x, y = self.saved
@@ -37,10 +38,28 @@ class MatMul(Function):
         dz = dz.reshape(*dz.shape[: max(len(rows), len(columns)) - 2], rows[-2], columns[-1])
         dx = dy = None
         if y is not None:
-            dx = sum_to_shape(dz @ y.reshape(columns).swapaxes(-1, -2), rows).reshape(self.x_shape)
+            dx = sum_to_shape(product(dz, y.reshape(columns).swapaxes(-1, -2)), rows).reshape(self.x_shape)
         if x is not None:
-            dy = sum_to_shape(x.reshape(rows).swapaxes(-1, -2) @ dz, columns).reshape(self.y_shape)
+            if len(columns) == 2 < len(rows):  # one matrix for a whole batch: its gradient is one product, of all rows
+                count = math.prod(rows[:-1])
+                x, dz = x.reshape(count, rows[-1]), dz.reshape(count, columns[-1])
+                return dx, product(x.swapaxes(-1, -2), dz).reshape(self.y_shape)
+            dy = sum_to_shape(product(x.reshape(rows).swapaxes(-1, -2), dz), columns).reshape(self.y_shape)
         return dx, dy
+
+
+def product(x, y):
+    """x y, of arrays or tensors of one dimension or more. Large arrays are divided among the threads."""
+    if type(x) is not np.ndarray or type(y) is not np.ndarray:
+        return x @ y
+    if (x.size < FEW and y.size < FEW) or x.ndim < 2 or y.ndim < 2 or x.dtype.kind != "f":
+        return np.matmul(x, y)
+    if y.ndim == 2:
+        rows = x if x.ndim == 2 else contiguous(x).reshape(-1, x.shape[-1])
+        return kernels.matmul(rows, y).reshape(*x.shape[:-1], y.shape[-1])
+    if x.ndim == 2 or x.shape[:-2] == y.shape[:-2]:
+        return kernels.matmul_batch(x, y)
+    return np.matmul(x, y)
 
 
 class Linear(Function):

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..base import TensorBase, tensor_of
 from ..function import Function
+from ..kernels import loss as kernels
 from ..modes import where
-from . import convert
+from . import convert, large
 from .arithmetic import mul
 from .convert import expect_tensor
 from .reduce import mean, sum
@@ -19,6 +20,7 @@ from .shape import expand
 
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 METHODS = []  # of Tensor
+FEW = 10_000  # numbers; for less NumPy is as fast
 
 
 class Loss(Function):
@@ -39,15 +41,16 @@ class Loss(Function):
         self.share = 1.0
         if self.reduction == "none":
             return losses
+        total = large.sum_axes(losses, tuple(range(losses.ndim)))
         if self.reduction == "sum":
-            return losses.sum()
+            return total
         self.share = 1.0 / max(losses.size, 1)
-        return np.divide(losses.sum(), losses.size, dtype=losses.dtype)
+        return np.divide(total, losses.size, dtype=losses.dtype)
 
     def backward(self, dz):
         dz = dz * self.share
         slopes = self.slopes(*self.saved)
-        return tuple([slope * dz if need else None for slope, need in zip(slopes, self.needs, strict=True)])
+        return tuple([large.mul(slope, dz) if need else None for slope, need in zip(slopes, self.needs, strict=True)])
 
 
 class MSELoss(Loss):
@@ -57,12 +60,17 @@ class MSELoss(Loss):
     replayable = True
 
     def losses(self, x, y):
+        if _many(x):
+            return kernels.square_of_difference(convert.contiguous(x), convert.contiguous(y))
         difference = x - y
         return difference * difference
 
     def slopes(self, x, y):
-        slope = 2 * (x - y)
-        return slope, -slope if self.needs[1] else None
+        if _many(x):
+            slope = kernels.times_difference(convert.contiguous(x), convert.contiguous(y), 2.0)
+        else:
+            slope = 2 * (x - y)
+        return slope, large.neg(slope) if self.needs[1] else None
 
 
 class L1Loss(Loss):
@@ -92,11 +100,11 @@ class SmoothL1Loss(Loss):
         self.reduction, self.beta = reduction, beta
 
     def losses(self, x, y):
-        return _held(x - y, self.beta) * (1 / self.beta)
+        return _huber(x, y, self.beta, 1 / self.beta)
 
     def slopes(self, x, y):
-        slope = (x - y).clip(-self.beta, self.beta) * (1 / self.beta)
-        return slope, -slope if self.needs[1] else None
+        slope = _huber_slope(x, y, self.beta, 1 / self.beta)
+        return slope, large.neg(slope) if self.needs[1] else None
 
 
 class HuberLoss(Loss):
@@ -112,17 +120,32 @@ class HuberLoss(Loss):
         self.reduction, self.delta = reduction, delta
 
     def losses(self, x, y):
-        return _held(x - y, self.delta)
+        return _huber(x, y, self.delta, 1.0)
 
     def slopes(self, x, y):
-        slope = (x - y).clip(-self.delta, self.delta)
-        return slope, -slope if self.needs[1] else None
+        slope = _huber_slope(x, y, self.delta, 1.0)
+        return slope, large.neg(slope) if self.needs[1] else None
 
 
-def _held(d, bound):
-    """c (d - c/2), with c = d held within [-bound, bound]."""
+def _huber(x, y, bound, rate):
+    """rate · c (d - c/2), with d = x - y, and c = d held within [-bound, bound]."""
+    if _many(x):
+        return kernels.huber(convert.contiguous(x), convert.contiguous(y), bound, rate)
+    d = x - y
     c = d.clip(-bound, bound)
-    return c * (d - 0.5 * c)
+    return c * (d - 0.5 * c) * rate
+
+
+def _huber_slope(x, y, bound, rate):
+    """rate · c."""
+    if _many(x):
+        return kernels.huber_slope(convert.contiguous(x), convert.contiguous(y), bound, rate)
+    return (x - y).clip(-bound, bound) * rate
+
+
+def _many(x):
+    """Whether x is an array, no tensor, and large enough for a kernel."""
+    return type(x) is np.ndarray and x.size >= FEW
 
 
 # ------------------------------------------------------------------------------------- what losses share

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..base import TensorBase
 from ..function import Function
+from ..kernels import arithmetic as kernels
 from ..modes import where
 from . import convert
 from .index import GetItem, IndexPut, in_place, pick
@@ -12,10 +13,14 @@ from .shape import common_shape, expand, reshape
 __all__ = ["masked_select", "masked_fill", "masked_scatter", "nonzero", "argwhere", "one_hot"]
 METHODS = ["masked_select", "masked_fill", "masked_fill_", "masked_scatter", "masked_scatter_", "nonzero",
            "argwhere"]  # of Tensor  # fmt: skip
+FEW = 10_000  # numbers; for less NumPy is as quick
 
 
 class MaskedFill(Function):
-    """z = v where the mask is true, else x;  ∂L/∂x = 0 where it is, and ∂L/∂v is the sum of ∂L/∂z there."""
+    """z = v where the mask is true, else x;  ∂L/∂x = 0 where it is, and ∂L/∂v is the sum of ∂L/∂z there.
+
+    x has the shape of z; the mask may be smaller, and is broadcast.
+    """
 
     __slots__ = ("mask",)
 
@@ -25,14 +30,19 @@ class MaskedFill(Function):
     def forward(self, x, value):
         if True in self.needs:
             self.mask = self.mask.copy()
+        if x.dtype.kind == "f" and x.size >= FEW:
+            return kernels.fill(x, self.mask, float(value))
         return np.where(self.mask, value, x)
 
     def backward(self, dz):
-        return np.where(self.mask, 0, dz).astype(dz.dtype, copy=False), np.asarray(dz[self.mask].sum())
+        dvalue = np.asarray(dz[np.broadcast_to(self.mask, dz.shape)].sum()) if self.needs[1] else None
+        if dz.size >= FEW:
+            return kernels.fill(dz, self.mask, 0.0), dvalue
+        return np.where(self.mask, 0, dz).astype(dz.dtype, copy=False), dvalue
 
     def backward_on_tape(self, dz):
         zero = pick(np.zeros((), dz.dtype))
-        return MaskedFill(self.mask)(dz, zero), GetItem((self.mask,))(dz).sum()
+        return MaskedFill(self.mask)(dz, zero), GetItem((np.broadcast_to(self.mask, dz.shape),))(dz).sum()
 
 
 def _mask(mask, name):
@@ -64,7 +74,7 @@ def masked_fill(x, mask, value):
         raise RuntimeError(f"{where()}masked_fill: {value._data.dtype} does not fit into a tensor of {x._data.dtype}")
     shape = common_shape([x._data.shape, mask.shape], "masked_fill")
     value = convert.cast(value, x._data.dtype)
-    return MaskedFill(np.broadcast_to(mask, shape))(_expanded(x, shape), value)
+    return MaskedFill(mask)(_expanded(x, shape), value)
 
 
 def masked_scatter(x, mask, source):

@@ -22,15 +22,17 @@ class BatchNorm(Function):
     (`Rectified`); backward if that leaves its output in `passed`, and hands down the gradient as it came.
     """
 
-    __slots__ = ("eps", "mean", "passed", "relu", "variance")
+    __slots__ = ("eps", "mean", "passed", "relu", "running")
 
-    def __init__(self, eps, relu=False):
+    def __init__(self, eps, running, relu=False):
         self.eps, self.relu, self.passed = eps, relu, None
+        self.running = running  # mean, variance and momentum, which forward moves
 
     def forward(self, x, weight, bias):
-        y, self.mean, self.variance, inverse_std = kernels.batch_norm_forward(
-            _rows(x), *_vectors(weight, bias), self.eps, self.relu
+        y, self.mean, _, inverse_std = kernels.batch_norm_forward(
+            _rows(x), *_vectors(weight, bias), self.eps, self.relu, self.running
         )
+        self.running = None
         self.saved = x, weight, inverse_std
         return y.reshape(x.shape)
 
@@ -132,14 +134,12 @@ def batch_normalize(input, running_mean, running_var, weight, bias, training, mo
             f"{where()}batch_norm: in training each channel needs more than 1 value, got input of shape {a.shape}; "
             "use a larger batch, or model.eval()"
         )
-    node = BatchNorm(eps, relu)
-    y = node(input, weight, bias)
-    if not a.size:
-        return y
-    if running_mean is not None:
-        move_towards(running_mean, node.mean, momentum)
-    if running_var is not None:
-        move_towards(running_var, node.variance * (count / max(count - 1, 1)), momentum)
+    running = [None if t is None else t._data for t in (running_mean, running_var)]
+    y = BatchNorm(eps, (*running, momentum or 0.0), relu)(input, weight, bias)
+    del running
+    for t in (running_mean, running_var):
+        if t is not None:
+            t._changed_in_place()
     return y
 
 

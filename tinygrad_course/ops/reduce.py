@@ -5,7 +5,7 @@ import numpy as np
 from ..base import TensorBase, array_of, tensor_of
 from ..function import Function
 from ..modes import where
-from . import convert
+from . import convert, large
 from .convert import numpy_names
 from .select import choose
 from .select import where as choice
@@ -45,7 +45,9 @@ class Sum(Function):
 
     def forward(self, x):
         self.input_shape = x.shape
-        return x.sum(axis=self.axes, keepdims=self.keepdim, dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+        if x.dtype.kind == "f":
+            return large.sum_axes(x, self.axes, self.keepdim)
+        return x.sum(axis=self.axes, keepdims=self.keepdim, dtype=np.int64)
 
     def backward(self, dz):
         return _spread(dz, self.axes, self.keepdim, self.input_shape)
@@ -64,7 +66,7 @@ class Mean(Function):
 
     def forward(self, x):
         self.input_shape = x.shape
-        return np.divide(x.sum(axis=self.axes, keepdims=self.keepdim), self._count(), dtype=x.dtype)
+        return np.divide(large.sum_axes(x, self.axes, self.keepdim), self._count(), dtype=x.dtype)
 
     def backward(self, dz):
         return _spread(dz / max(self._count(), 1), self.axes, self.keepdim, self.input_shape)

@@ -1,11 +1,13 @@
 """Running sums, products and maxima along a dimension."""
 
 import collections
+import math
 
 import numpy as np
 
 from ..base import TensorBase, array_of, tensor_of
 from ..function import Function
+from ..kernels import scan as kernels
 from . import convert
 from .convert import numpy_names
 from .extrema import Pick
@@ -14,6 +16,7 @@ from .select import choose
 
 __all__ = ["cumsum", "cumprod", "logcumsumexp", "cummax", "cummin"]
 METHODS = __all__  # of Tensor
+FEW = 1_000  # numbers
 IN_PLACE = ["cumsum", "cumprod"]
 
 
@@ -27,10 +30,10 @@ class CumSum(Function):
         self.axis, self.from_end = axis, from_end
 
     def forward(self, x):
-        return _suffix_sums(x, self.axis) if self.from_end else np.cumsum(x, self.axis)
+        return _running_sums(x, self.axis, self.from_end)
 
     def backward(self, dz):
-        return np.cumsum(dz, self.axis) if self.from_end else _suffix_sums(dz, self.axis)
+        return _running_sums(dz, self.axis, not self.from_end)
 
     backward_on_tape = Function.linear_on_tape
 
@@ -38,7 +41,16 @@ class CumSum(Function):
 def _suffix_sums(x, axis):
     if isinstance(x, TensorBase):
         return CumSum(axis, from_end=True)(x)
-    return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
+    return _running_sums(x, axis, from_end=True)
+
+
+def _running_sums(x, axis, from_end):
+    """Of an array. Few numbers, and integers, are NumPy's, which is quick to call."""
+    if x.dtype.kind == "f" and x.size >= FEW:
+        x, size = convert.contiguous(x), x.shape[axis]
+        rows = x.reshape(math.prod(x.shape[:axis]), size, math.prod(x.shape[axis + 1 :]))
+        return kernels.running_sums(rows, from_end).reshape(x.shape)
+    return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if from_end else np.cumsum(x, axis)
 
 
 class CumProd(Function):

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ..base import TensorBase
 from ..function import Function
 from ..modes import where
+from . import large
 from .convert import numpy_names
 from .reduce import Mean, dims_of, opened
 from .select import choose
@@ -26,8 +28,8 @@ class Var(Function):
 
     def _variance(self, x):
         self.count = int(np.prod([x.shape[axis] for axis in self.axes], dtype=np.int64))
-        distance = x - x.mean(axis=self.axes, keepdims=True)
-        total = (distance * distance).sum(axis=self.axes, keepdims=self.keepdim)
+        distance = self._distance(x)
+        total = large.sum_axes(large.mul(distance, distance), self.axes, self.keepdim)
         return np.divide(total, max(self.count - self.correction, 0), dtype=x.dtype)
 
     def backward(self, dz):
@@ -35,9 +37,14 @@ class Var(Function):
         return self._slope(dz, x)
 
     def _slope(self, dz, x):
-        distance = x - x.mean(axis=self.axes, keepdims=True)
         weight = float(np.divide(2.0, self.count - self.correction))  # infinite for one number
-        return opened(dz, self.axes, self.keepdim, x.shape) * (distance * weight)
+        return large.mul(self._distance(x), opened(dz, self.axes, self.keepdim, x.shape) * weight)
+
+    def _distance(self, x):
+        if isinstance(x, TensorBase):
+            return x - x.mean(axis=self.axes, keepdims=True)
+        mean = np.divide(large.sum_axes(x, self.axes, True), self.count, dtype=x.dtype)
+        return large.sub(x, mean)
 
 
 class Std(Var):

@@ -94,6 +94,8 @@ class Optimizer:
                 for p, array in zip(ready, arrays, strict=True):
                     if array is not p._data:  # kernels work on contiguous arrays
                         p._data[...] = array
+                del arrays, array  # a change of what nobody else holds need not be noted
+                for p in ready:
                     p._changed_in_place()
         return loss
 

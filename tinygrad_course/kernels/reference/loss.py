@@ -34,6 +34,28 @@ def cross_entropy_backward(scale, logits, target, log_normalizer, weight, ignore
     return dlogits.astype(logits.dtype)
 
 
+def square_of_difference(x, y):
+    """(x − y)²"""
+    return (x - y) ** 2
+
+
+def times_difference(x, y, rate):
+    """rate · (x − y)"""
+    return rate * (x - y)
+
+
+def huber(x, y, bound, rate):
+    """rate · c (d − c/2), d = x − y, c = d held within [−bound, bound]"""
+    d = x - y
+    c = d.clip(-bound, bound)
+    return c * (d - 0.5 * c) * rate
+
+
+def huber_slope(x, y, bound, rate):
+    """rate · c"""
+    return (x - y).clip(-bound, bound) * rate
+
+
 def _targets(target, weight, ignore_index, classes):
     """Which targets count, the targets with 0 for those that do not, and the weights, 1 if there are none."""
     kept = target != ignore_index

@@ -3,8 +3,11 @@
 import numpy as np
 
 
-def batch_norm_forward(x, weight, bias, eps, relu=False):
-    """y = weight · (x − mean) / √(variance + eps) + bias, or max(y, 0); also mean, variance, 1 / √(variance + eps)"""
+def batch_norm_forward(x, weight, bias, eps, relu=False, running=(None, None, 0.0)):
+    """y = weight · (x − mean) / √(variance + eps) + bias, or max(y, 0); also mean, variance, 1 / √(variance + eps)
+
+    running_mean = (1 − momentum) · running_mean + momentum · mean; so the running variance, with variance · n / (n − 1)
+    """
     if x.size == 0:
         return np.empty_like(x), *np.full((3, x.shape[1]), np.nan, x.dtype)
     wide = x.astype(np.float64)
@@ -12,6 +15,10 @@ def batch_norm_forward(x, weight, bias, eps, relu=False):
     inverse_std = 1 / np.sqrt(variance + eps)
     y = _affine(_standardized(wide, mean, inverse_std), weight, bias)
     y = np.maximum(y, 0) if relu else y
+    count = x.shape[0] * x.shape[2]
+    for target, batch in zip(running, (mean, variance * (count / max(count - 1, 1)))):
+        if target is not None:
+            target[...] = (1 - running[2]) * target + running[2] * batch
     return tuple(array.astype(x.dtype) for array in (y, mean, variance, inverse_std))
 
 

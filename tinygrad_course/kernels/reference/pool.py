@@ -1,5 +1,7 @@
 """Max and average pooling, tap by tap of the window; see `kernels/pool.py`."""
 
+import itertools
+
 import numpy as np
 
 from .windows import taps
@@ -17,6 +19,25 @@ def max_pool2d_forward(x, kernel, stride, padding, dilation, output_size):
         y[outputs] = np.where(wins, value, best)
         index[outputs] = np.where(wins, place, index[outputs])
     return y, index
+
+
+def max_windows(x, rows, columns):
+    """y = the greatest number of each window, and its place in the plane, row · W + column"""
+    N, C, _, W = x.shape
+    y = np.empty((N, C, rows[0].size, columns[0].size), x.dtype)
+    index = np.empty(y.shape, np.int32)
+    for (h, top, bottom), (o, left, right) in itertools.product(*_numbered(rows, columns)):
+        window = x[:, :, top:bottom, left:right].reshape(N, C, (bottom - top) * (right - left))
+        nan = np.isnan(window)
+        last_nan = window.shape[2] - 1 - nan[:, :, ::-1].argmax(2)
+        best = np.where(nan.any(2), last_nan, window.argmax(2))
+        y[:, :, h, o] = np.take_along_axis(window, best[:, :, None], 2)[:, :, 0]
+        index[:, :, h, o] = (top + best // (right - left)) * W + left + best % (right - left)
+    return y, index
+
+
+def _numbered(*axes):
+    return [[(i, *bounds) for i, bounds in enumerate(zip(*axis, strict=True))] for axis in axes]
 
 
 def max_pool2d_backward(dy, index, x_shape):
