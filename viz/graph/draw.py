@@ -59,15 +59,19 @@ def draw(flow, *, wrap=True):
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     _prepare(axes, width, height)
-    if len(flow.nodes) > _MANY:
-        from .quick import QuickPen as Pen
-    else:
-        from .pen import Pen
-    pen = Pen(axes, shrink)
+    pen = _pen_for(flow)(axes, shrink)
     pen.legend(legend, _MARGIN, _MARGIN)
     left = _MARGIN + max(0.0, (legend.width - placed.width) / 2)
     pen.graph(flow, boxes, placed, left, legend.height + _MARGIN)
     return figure
+
+
+def _pen_for(flow):
+    if len(flow.nodes) <= _MANY:
+        return Pen
+    from .quick import QuickPen  # it needs matplotlib to begin with
+
+    return QuickPen
 
 
 def draw_on(axes, flow, *, legend=False, terse=False):
