@@ -93,8 +93,8 @@ def record(model=None, *, names=None, every=1, details=False, optimizer=None):
     model: names the parameters (any object with `named_parameters()`); without it they go by their layer.
     names: {"a": a, …}, names for other tensors; `names=locals()` will do.
     every: record one step in so many (a step ends with its backward pass). To record costs some time an
-        operation and a look at every array: a tenth to a fifth of a step of a convolutional net, a quarter to two
-        fifths of one of a small MLP (docs/speed.md). With every=10 the graph drawn is that of the last step recorded.
+        operation and a look at every array: a tenth to a fifth of a step of a convolutional net, a fifth to a
+        quarter of one of a small MLP (docs/speed.md). With every=10 the graph drawn is that of the last step recorded.
     details: also histograms, the share of dead relu units and of saturated tanh and sigmoid outputs, and the line of
         the program, which takes a second look at every array: half a step's time, and of a small MLP's a whole one's.
     optimizer: its learning rates, for the update ratios of the parameters (see `Parameter.update_ratio`).
