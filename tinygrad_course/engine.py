@@ -52,10 +52,13 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if start.order:
                 heappush(waiting, (-start.order, start))
     try:
-        watching, sent = (), []
+        watching, gathering = (), ()
         if observers:
             arrays = [array_of(g) for g in gradients]
-            watching = [one for one in observers if one.begin_backward(outputs, arrays) is not False]
+            answers = [(one, one.begin_backward(outputs, arrays)) for one in observers]
+            watching = [one for one, answer in answers if answer is not False]
+            told = [one for one, answer in answers if answer is not False and type(answer) is not list]
+            gathering = [answer.append for _, answer in answers if type(answer) is list]
         # What an observer has been shown it may keep, until the pass is over or longer: no adding to that array.
         new = _SHOWN if watching else _OURS
         keeps_leaves = create_graph or any([observer.keeps_arrays for observer in watching])
@@ -81,14 +84,16 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                 raise RuntimeError(
                     f"the backward of {node.label()} returned {len(contributions)} gradients for {len(edges)} inputs"
                 )
+            # What observers are shown is mostly this tuple; a list where something in it is shown as something else.
+            sent = [] if watching and (broadcasts or create_graph or False in node.needs or not dz.ndim) else None
             for edge, contribution in zip(edges, contributions):
                 if edge is None or contribution is None:
-                    if watching:
+                    if sent is not None:
                         sent.append(None)
                     continue
                 if broadcasts and contribution.shape != edge.shape:
                     contribution = sum_to_shape(contribution, edge.shape)
-                if watching:
+                if sent is not None:
                     sent.append(contribution if type(contribution) is np.ndarray else array_of(contribution))
                 if edge in arrived:
                     arrived[edge] = _sum(arrived[edge], contribution)
@@ -100,9 +105,11 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                         heappush(waiting, (-edge.order, edge))
             if watching:
                 shown = array_of(dz) if create_graph else dz
-                for observer in watching:
+                sent = contributions if sent is None else sent
+                for gather in gathering:
+                    gather((node, shown, sent))
+                for observer in told:
                     observer.backward(node, shown, sent)
-                sent = []
             if not retain_graph and node.saved:
                 node.saved = FREED
         if watching:

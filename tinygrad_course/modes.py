@@ -99,7 +99,8 @@ class Observer:
     `leaves(gradients)`: backward is through; {leaf: its whole gradient}, before its hooks and `.grad`, to be
         looked at until `end_backward`.
     `begin_backward(outputs, gradients)` and `end_backward()` frame a pass, the latter even if an operation raises.
-        Where the former returns False, the observer is told of nothing between, and costs nothing.
+        Where the former returns False, the observer is told of nothing between, and costs nothing. Where it returns a
+        list, what `backward` would be told is appended to it, as (node, gradient, contributions).
     `changing()`: a tensor is about to be changed in place: let go of its numbers while they are the old ones.
     `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers.
 

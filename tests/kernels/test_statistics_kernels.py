@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_course as tg
-from tinygrad_course.kernels import arrays, columns, statistics
+from tinygrad_course.kernels import columns, objects, statistics
 from tinygrad_course.kernels.jit import kernel
 from viz.graph import stats
 
@@ -157,7 +157,7 @@ def test_company_and_threads_change_no_bit(dtype):
 
 def test_arrays_that_cannot_be_read_are_found_all_the_same(monkeypatch):
     """Where NumPy's layout is another one, a kernel is told where the numbers are."""
-    monkeypatch.setattr(arrays, "READABLE", False)
+    monkeypatch.setattr(objects, "READABLE", False)
     rows = [[np.arange(5.0), np.full(100, 2.0)], [np.ones(5), np.zeros(100)]]
     table, count = columns.columns(rows)
     assert count == 105 and [_sum(table, r, k) for r in range(2) for k in range(2)] == [10.0, 200.0, 5.0, 0.0]

@@ -16,9 +16,9 @@ import itertools
 import numba
 import numpy as np
 
-from .arrays import NUMBERS, addresses
 from .call import pointer_to, word_at
 from .jit import inner
+from .objects import NUMBERS, addresses
 
 _LIKE = {dtype: np.empty(0, dtype) for dtype in (np.dtype("float32"), np.dtype("float64"))}
 

@@ -12,9 +12,9 @@ other arrays are measured in the same call, changes no bit of the result.
 import numba
 import numpy as np
 
-from .arrays import CLASS, DTYPE, EXTENTS, FLAGS, NDIM, NUMBERS
 from .call import pointer_to, word_at
 from .jit import inner, kernel, part, shared
+from .objects import CLASS, DTYPE, EXTENTS, FLAGS, NDIM, NUMBERS
 
 RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
@@ -22,7 +22,7 @@ _CHUNK = 4096  # numbers that are summed in their own precision, before float64 
 _SHARE = 8 * _CHUNK  # numbers that one thread takes at a time
 _MANY = 500_000  # numbers in all, from which on it is worth while to wake threads
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
-_KINDS = id(np.ndarray), id(np.dtype(np.float32)), id(np.dtype(np.float64)), id(None)
+KINDS = id(np.ndarray), id(np.dtype(np.float32)), id(np.dtype(np.float64)), id(None)
 _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
 _SMALL_64, _LARGE_64 = 1e-280, 1e300
@@ -77,7 +77,7 @@ def _finish(x, small, large, row):
 
 @inner
 def _objects(place):
-    """The addresses of the objects in an array of objects that is itself the Python object at `place`."""
+    """The addresses that lie in the array which is the Python object at `place`."""
     return numba.carray(pointer_to(word_at(place + NUMBERS)), word_at(word_at(place + EXTENTS)), np.int64)
 
 
@@ -192,11 +192,15 @@ def measure_many(arrays, table, first):
     these it returns how many there are. One call for many small arrays: to hand one to a kernel takes longer than to
     look at a thousand numbers. The arrays must be `READABLE`.
     """
-    objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
+    return measure_at(np.fromiter(arrays, object, len(arrays)), table, first)
+
+
+def measure_at(objects, table, first):
+    """`measure_many` of the arrays whose addresses lie in an array: of objects, as NumPy keeps them, or of integers."""
     place = id(objects)
-    done, unread = _measure_few(place, _KINDS, table, first)
+    done, unread = _measure_few(place, KINDS, table, first)
     if not done:
-        found, parts = _find_many(place, _KINDS, table, first)
+        found, parts = _find_many(place, KINDS, table, first)
         _measure_part(found, parts)
         _finish_many(found, parts, table, first)
     return unread

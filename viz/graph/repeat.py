@@ -1,154 +1,168 @@
 """Steps that are alike: what a small graph does is gathered, and looked at as a whole when backward is through.
 
 The steps of a training run mostly do the same operations with other numbers. Then the records of an earlier step,
-the `Pattern`, serve for the later one, the `Repeat`, too: only orders, rows of the table and the data are others. To
-find that out takes a few comparisons of whole lists, which Python does much faster than a loop over operations.
+the `Pattern`, serve for the later one, the `Repeat`, too: only orders, numbers and the data are others. To find that
+out, and to measure all arrays, takes one call of a kernel (`tinygrad_course.kernels.alike`).
 """
 
+import functools
 import weakref
+from collections import Counter
 from itertools import chain
-from operator import attrgetter, is_, itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_course.function import Function
+
+from .stats import COLUMNS, Table, measure_all
 from .steps import Step
 from .trace import Trace
 
-_SCOPE, _FORM = attrgetter("scope"), attrgetter("shape", "dtype")
-_EDGES, _HOOKS, _ORDER = attrgetter("edges"), attrgetter("hooks"), attrgetter("order")
-_NODE, _DATA = itemgetter(0), itemgetter(3)
+_NODE, _ORDER = itemgetter(0), attrgetter("order")
 
 
 class Pattern:
     """A step whose records serve for those that are like it. `of` makes one, or says None.
 
     trace: the records of the step. structure: a `steps.Structure`.
+
+    The rows of numbers of such a step are, in this order, of: the outputs; the contributions; gradients that are a
+    sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
+    and with (`variables`), of which the parameters are the same tensors in each step, and are not measured.
+    What arrives where one contribution goes is this contribution.
     """
 
     @classmethod
     def of(cls, gathered, trace, structure):
         """The pattern of a step that was gathered and then recorded in `trace`; None if it holds more than the step."""
-        nodes = [node for node, *_ in gathered.ran]
-        edges = list(chain.from_iterable(map(_EDGES, nodes)))
-        leaves = [edge for edge in dict.fromkeys(edges) if edge is not None and not edge.order]
-        place_of = {end: place for place, end in enumerate([None, *nodes, *leaves])}
+        ran, went, roots = gathered.ran, gathered.went, [output.node for output in gathered.began[0]]
+        nodes = [node for node, *_ in ran]
+        edges = dict.fromkeys(edge for node in nodes for edge in node.edges if edge is not None)
+        place_of = {node: place for place, node in enumerate(nodes)}
+        if list(trace.records) != list(map(_ORDER, nodes)) or gathered.totals is None:
+            return None
+        if not {*roots, *map(_NODE, went), *(edge for edge in edges if edge.order)} <= set(nodes):
+            return None
         self = cls()
         self.trace, self.structure, self.constants = trace, structure, gathered.constants
-        self.kinds = _kinds(gathered, nodes)
-        reached, roots = list(map(_NODE, gathered.went)), [output.node for output in gathered.began[0]]
-        places = [list(map(place_of.get, ends)) for ends in (edges, reached, roots)]
-        older = list(trace.records) != list(map(_ORDER, nodes)) or None in [*chain.from_iterable(places), *roots]
-        if older or gathered.totals is None or any(map(_HOOKS, reached)):
-            return None
-        self.ends, self.visits, self.starts = [_picker(places) for places in places]
-        self.visited, self.roots = ([place - 1 for place in places] for places in places[1:])
-        self.indices = [trace.leaf_index(leaf) for leaf in leaves]
-        self.others = [trace.leaf_index(tensor) for tensor, _, _ in gathered.leaf_of.values()]
-        self.totals = [trace.leaf_index(leaf) for leaf in gathered.totals]
-        if None in self.indices or None in self.others or not set(self.totals) <= set(self.indices):
+        self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
+        leaves = [edge for edge in edges if not edge.order]
+        indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]
+        self.looked = [trace.leaf_index(tensor) for tensor, *_ in gathered.leaf_of.values()]
+        if None in [*indices, *self.looked, *self.totals]:
             return None
         records = trace.leaf_records
-        self.references = [records[index].reference for index in self.indices]
-        self.sums = _picker([self.indices.index(index) for index in self.totals])
-        # Variables of the caller's have numbers of their own in every step.
-        self.variables = {i for i in self.indices if not records[i].is_parameter}
+        self.variables = [i for i in indices if not records[i].is_parameter]  # the caller's: new numbers in each step
         self._lay_out(gathered)
-        return self
+        self.plan = _plan_of(gathered, self.met)
+        # What the plan knows by its address is to live as long as the pattern; but leaves are not kept alive.
+        self._kept = [(type(node), node.scope) for node in nodes]
+        self._alive = alive = [True]
+        self._leaves = [weakref.ref(leaf, lambda _: alive.clear()) for leaf in leaves]
+        return None if self.plan is None else self
 
     def _lay_out(self, gathered):
-        """Which number in the list of all arrays that a step shows is what: see `Repeat`.
-
-        What arrives where one contribution goes is this contribution.
-        """
-        self.sent, self.met, self.several, came = [], [], [], {}
-        number = 0
+        """Which row is of what."""
+        reached, totals = list(map(_NODE, gathered.went)), list(gathered.totals)
+        self.sent, row_of, arrivals = [], {}, Counter(output.node for output in gathered.began[0])
+        row = len(gathered.ran)
         for node, _, contributions in gathered.went:
-            self.sent.append(list(range(number, number + len(contributions))))
+            self.sent.append(range(row, row + len(contributions)))
             for edge, contribution in zip(node.edges, contributions):
                 if contribution is not None:
-                    came.setdefault(edge, []).append(number)
-                number += 1
-        self.count_sent = number
-        self.seeds = list(range(number, number + len(self.roots)))
-        number += len(self.roots)
-        for output, seed in zip(gathered.began[0], self.seeds):
-            came.setdefault(output.node, []).append(seed)
-        self.arrived, self.rows_of_totals = [], []
-        for k, (node, *_) in enumerate(gathered.went):
-            if len(came[node]) > 1:
-                self.met.append(k)
-            self.arrived.append(came[node][0] if len(came[node]) == 1 else number + len(self.met) - 1)
-        number += len(self.met)
-        for k, leaf in enumerate(gathered.totals):
-            if len(came[leaf]) > 1:
-                self.several.append(k)
-            self.rows_of_totals.append(came[leaf][0] if len(came[leaf]) == 1 else number + len(self.several) - 1)
-
-    def fits(self, gathered):
-        """Whether what was gathered did the same."""
-        went, totals, roots = gathered.went, gathered.totals, gathered.began[0]
-        sizes = len(went), len(roots), totals and len(totals), len(gathered.leaf_of)
-        if sizes != (len(self.visited), len(self.roots), len(self.totals), len(self.others)):  # a look shows variables
-            return False
-        nodes, reached = list(map(_NODE, gathered.ran)), list(map(_NODE, went))
-        if gathered.constants != self.constants or _kinds(gathered, nodes) != self.kinds:
-            return False
-        leaves = [reference() for reference in self.references]
-        ends = [None, *nodes, *leaves]
-        return (
-            all(map(is_, chain.from_iterable(map(_EDGES, nodes)), self.ends(ends)))
-            and all(map(is_, reached, self.visits(ends)))
-            and all(map(is_, [output.node for output in roots], self.starts(ends)))
-            and all(map(is_, totals, self.sums(leaves)))
-            and not any(map(_HOOKS, reached))
-        )
+                    row_of[edge] = row
+                    arrivals[edge] += 1
+                row += 1
+        self.met = [k for k, node in enumerate(reached) if arrivals[node] > 1]
+        self.several = [k for k, leaf in enumerate(totals) if arrivals[leaf] > 1]
+        sums = [reached[k] for k in self.met]
+        self.seeds = range(row + len(sums), row + len(sums) + len(self.roots))
+        row_of |= {output.node: seed for output, seed in zip(gathered.began[0], self.seeds)}
+        row_of |= {node: row + k for k, node in enumerate(sums)}
+        row_of |= {totals[k]: row for row, k in enumerate(self.several, self.seeds.stop)}
+        self.arrived, self.rows_of_totals = [[row_of[end] for end in ends] for ends in (reached, totals)]
+        self.first_leaf = self.seeds.stop + len(self.several)
+        self.count = self.first_leaf + len(self.looked) + len(self.variables)
+        # Of a `Step`, in forward order: rows of the gradients and of the outputs.
+        self.rows_of_step = np.array([self.arrived[::-1], self.visited[::-1]])
 
     def repeat(self, gathered, names):
-        """The `Repeat` that was gathered, which fits; None if what it reads is of another kind."""
-        gathered.show_sent()
-        new = {}  # index of a leaf -> what is known of it in this step
-        table, records = gathered.table, self.trace.leaf_records
-        for index, (tensor, row, _) in zip(self.others, gathered.leaf_of.values(), strict=True):
+        """The `Repeat` that was gathered; None if it is not like this pattern."""
+        began, totals, looked = gathered.began, gathered.totals, list(gathered.leaf_of.values())
+        if totals is None or len(totals) != len(self.totals) or gathered.constants != self.constants:
+            return None
+        if len(looked) != len(self.looked) or len(gathered.ran) != len(self.trace.records) or not self._alive:
+            return None
+        if [output.node for output in began[0]] != [gathered.ran[place][0] for place in self.roots]:
+            return None
+        leaves = self._leaves_of(looked, names)
+        if leaves is None:
+            return None
+        others, measured = [*began[1]], list(totals.values()) if self.several else ()
+        others += [measured[k] for k in self.several]
+        others += [copy for _, copy, _, _ in looked]
+        others += [self.trace.leaf_records[index].reference()._data for index in self.variables]
+        rows = self._measure(gathered, others)
+        if rows is None:
+            return None
+        for row, (_, _, known, _) in enumerate(looked, self.first_leaf):
+            if known is not None:
+                rows[row] = known
+        return Repeat(self, gathered, leaves, rows)
+
+    def _leaves_of(self, looked, names):
+        """{index of a leaf: what is known of it in this step}, of those that may be others; None if they are."""
+        leaves, records = {}, self.trace.leaf_records
+        for row, (index, (tensor, copy, known, _)) in enumerate(zip(self.looked, looked), self.first_leaf):
             record = records[index]
             if record.is_parameter:
                 if record.reference() is not tensor:
                     return None
-            elif row < 0 or record.requires_grad != tensor._requires_grad:
+            elif (copy is None and known is None) or record.requires_grad != tensor._requires_grad:
                 return None
             elif index not in self.variables:
                 data = tensor._data
-                new[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
-        for index in self.variables:
-            record, tensor = records[index], records[index].reference()
-            known, data = gathered.leaf_of.get(id(tensor)), tensor._data
-            row = table.add(data) if known is None else known[1]
-            new[index] = record.reference, record.name, data.shape, data.dtype, row
-        return Repeat(self, gathered, new)
+                leaves[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
+        for row, index in enumerate(self.variables, self.first_leaf + len(looked)):
+            record = records[index]
+            shown = self.looked.index(index) + self.first_leaf if index in self.looked else row
+            leaves[index] = record.reference, record.name, record.reference()._data.shape, record.dtype, shown
+        return leaves
+
+    def _measure(self, gathered, others):
+        """The rows of what was gathered; None if it is not alike."""
+        kernel, rows, unread = _kernel(), np.empty((self.count, COLUMNS)), True
+        if kernel is None:
+            plan = _plan_of(gathered, self.met)
+            if plan is None or not np.array_equal(plan, self.plan):
+                return None
+        else:
+            unread = kernel.measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
+            if unread is None:
+                return None
+        if unread:
+            went = gathered.went
+            sent = chain.from_iterable([contributions for _, _, contributions in went])
+            outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
+            rows = measure_all([*outputs, *sent, *sums, *others])
+        if gathered.rows:  # of what may have changed since
+            rows[: len(gathered.rows)] = gathered.rows
+        return rows
 
 
 class Repeat:
     """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it."""
 
-    def __init__(self, pattern, gathered, leaves):
-        self.pattern, self.leaves, self.table = pattern, leaves, gathered.table
-        self.rows, self.first = gathered.rows, gathered.first  # of the outputs; of the first contribution
-        self.orders = list(map(_ORDER, map(_NODE, gathered.ran)))
+    def __init__(self, pattern, gathered, leaves, rows):
+        self.pattern, self.leaves, self.rows = pattern, leaves, rows
+        self.orders = [record[0].order for record in gathered.ran]
         self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in gathered.made.values()]
-        totals = list(gathered.totals.values())
-        self.then = self.table.add_all([  # the rows that follow, after those of leaves
-            *gathered.began[1], *[gathered.went[k][1] for k in pattern.met], *[totals[k] for k in pattern.several]
-        ])  # fmt: skip
-        self.table.settle()
-
-    def row(self, number):
-        """The row of a number that `Pattern` gives what backward showed."""
-        return _row(number, self.first, self.then, self.pattern.count_sent)
 
     def step(self, loss):
         """Its `LaterStep`."""
-        rms = self.table.rows[: self.table.used, 0].copy()
-        return LaterStep(loss, self.pattern, rms, self.rows, self.first, self.then)
+        return LaterStep(loss, self.pattern, self.rows[:, 0].copy())
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""
@@ -159,32 +173,22 @@ class Repeat:
                 reference=reference, name=name, shape=shape, dtype=dtype, row=row
             )
         trace = Trace((records, {id(r.reference()): (r.reference, i, r.requires_grad) for i, r in enumerate(records)}))
-        trace.table = self.table
+        trace.table = Table.of(self.rows)
         order_of = dict(zip(like.records, orders, strict=True))
-        for order, row, record in zip(orders, self.rows, like.records.values(), strict=True):
+        for row, (order, record) in enumerate(zip(orders, like.records.values(), strict=True)):
             _, name, scope, shape, dtype, sources, on_tape, _, _ = record
             sources = [source if source is None or source < 0 else order_of[source] for source in sources]
             trace.records[order] = order, name, scope, shape, dtype, sources, on_tape, row, _gone
         for place, arrived, sent in zip(pattern.visited, pattern.arrived, pattern.sent, strict=True):
-            trace.passed[orders[place]] = self.row(arrived), list(map(self.row, sent))
+            trace.passed[orders[place]] = arrived, list(sent)
         for index, row in zip(pattern.totals, pattern.rows_of_totals, strict=True):
-            trace.leaf_gradients[index] = self.row(row)
+            trace.leaf_gradients[index] = row
         trace.roots = [orders[place] for place in pattern.roots]
-        trace.seeds = dict(zip(trace.roots, map(self.row, pattern.seeds), strict=True))
+        trace.seeds = dict(zip(trace.roots, pattern.seeds, strict=True))
         for reference, place in self.made:
             if reference() is not None:
                 trace.remember_output(reference(), orders[place])
         return trace
-
-
-def _kinds(gathered, nodes):
-    """What ran, where, and what came out."""
-    return list(map(type, nodes)), list(map(_SCOPE, nodes)), list(map(_FORM, map(_DATA, gathered.ran)))
-
-
-def _picker(places):
-    """A function that picks these places of a list."""
-    return itemgetter(*places) if len(places) > 1 else lambda items: [items[place] for place in places]
 
 
 class LaterStep(NamedTuple):
@@ -193,20 +197,40 @@ class LaterStep(NamedTuple):
     loss: float | None
     pattern: Pattern
     rms: np.ndarray  # of all arrays
-    rows: list  # of the outputs
-    first: int
-    then: int
 
     def now(self):
-        pattern = self.pattern
-        gradients = [_row(number, self.first, self.then, pattern.count_sent) for number in reversed(pattern.arrived)]
-        activations = [self.rows[place] for place in reversed(pattern.visited)]
-        return Step(self.loss, pattern.structure, *self.rms[[gradients, activations]])
+        return Step(self.loss, self.pattern.structure, *self.rms[self.pattern.rows_of_step])
 
 
-def _row(number, first, then, count_sent):
-    """The row of a number as `Pattern` counts: the contributions lie from row `first` on, what follows from `then`."""
-    return number + (first if number < count_sent else then - count_sent)
+@functools.cache
+def _kernel():
+    """The kernel that compares and measures, None where it cannot be used."""
+    try:
+        from tinygrad_course.kernels import alike, objects
+    except ImportError:
+        return None
+    return alike if objects.READABLE else None
+
+
+@functools.cache
+def _places():
+    """What the kernel has to know of objects; a plan begins with it."""
+    return () if _kernel() is None else _kernel().places(Function)
+
+
+def _plan_of(gathered, met):
+    """What has to be the same in a step that is alike, as numbers (see `kernels.alike`); None if it has hooks."""
+    ran, went = gathered.ran, gathered.went
+    place_of = {id(node): place for place, (node, *_) in enumerate(ran)}
+    plan = [*_places(), len(ran), len(went), len(met)]
+    for node, _, _, array in ran:
+        plan += id(type(node)), id(node.scope), id(array.dtype), array.ndim, *array.shape, len(node.edges)
+        plan += [place_of.get(id(edge), id(edge)) for edge in node.edges]
+    for node, _, contributions in went:
+        if node.hooks is not None or id(node) not in place_of:
+            return None
+        plan += place_of[id(node)], len(contributions), *[one is None for one in contributions]
+    return np.array([*plan, *met], np.int64)
 
 
 def _gone():

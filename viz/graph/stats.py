@@ -8,9 +8,9 @@ import numpy as np
 
 _ROOM = 128  # rows of a table to begin with
 _MOST_WAITING = 1 << 20  # bytes of arrays that wait to be measured
-_COLUMNS, _SIZE = 6, 5
-_NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
-_SMALL = 1 << 14  # bytes of an array that is sooner copied than measured alone
+COLUMNS, _SIZE = 6, 5
+NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
+SMALL = 1 << 14  # bytes of an array that is sooner copied than measured alone
 
 
 class Statistics(NamedTuple):
@@ -52,11 +52,18 @@ class Table:
     __slots__ = ("_bytes", "_given", "rows", "used", "waiting")
 
     def __init__(self):
-        self.rows = np.empty((_ROOM, _COLUMNS))
+        self.rows = np.empty((_ROOM, COLUMNS))
         self.used = 0  # rows that are given away; the last of them to those who wait
         self.waiting = []
         self._given = []  # (row, its numbers) of what was measured elsewhere
         self._bytes = 0
+
+    @classmethod
+    def of(cls, rows):
+        """A table that begins with these rows."""
+        table = cls()
+        table.rows, table.used = rows, len(rows)
+        return table
 
     def add(self, array):
         """The number of the row for an array that no one changes before `settle` is called."""
@@ -77,7 +84,7 @@ class Table:
 
     def add_now(self, array):
         """The same for an array that may change at any time."""
-        if array.nbytes <= _SMALL:
+        if array.nbytes <= SMALL:
             return self.add(array.copy())
         number = self.add(array)
         self.settle()
@@ -98,23 +105,10 @@ class Table:
         self.waiting, self._bytes = [], 0
         if self.used > len(self.rows):
             self._grow(first)
-        if _kernel()(arrays, self.rows, first):
-            for number, array in enumerate(arrays, first):
-                if array is not None and self.rows[number, _SIZE] < 0.0:
-                    self._measure_other(array, number)
-
-    def _measure_other(self, array, number):
-        """Measure an array that the kernel does not know."""
-        array = np.asarray(array)  # NumPy's scalars are none
-        if array.dtype.kind != "f":
-            self.rows[number] = _NO_NUMBERS
-        elif array.dtype.char in "fd":
-            _kernel()([np.array(array, array.dtype.char)], self.rows, number)
-        else:
-            _by_numpy([array], self.rows, number)
+        _measure_all(arrays, self.rows, first)
 
     def _grow(self, measured):
-        rows = np.empty((max(2 * len(self.rows), self.used), _COLUMNS))
+        rows = np.empty((max(2 * len(self.rows), self.used), COLUMNS))
         rows[:measured] = self.rows[:measured]
         self.rows = rows
 
@@ -147,9 +141,9 @@ class Table:
 def _kernel():
     """The function that measures many arrays: Numba's, or where it cannot be used, NumPy."""
     try:
-        from tinygrad_course.kernels import arrays, statistics
+        from tinygrad_course.kernels import objects, statistics
 
-        return statistics.measure_many if arrays.READABLE else _by_numpy
+        return statistics.measure_many if objects.READABLE else _by_numpy
     except ImportError:
         return _by_numpy
 
@@ -158,7 +152,7 @@ def _by_numpy(arrays, table, first):
     """What the kernel does, in NumPy: its oracle, and its stand-in."""
     for number, array in enumerate(arrays, first):
         wide = None if array is None else np.asarray(array)
-        table[number] = _NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
+        table[number] = NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
 
 
 def _numbers(array):
@@ -178,6 +172,30 @@ def root_mean_square(array):
         return largest
     scaled = flat / largest
     return largest * math.sqrt(float(np.dot(scaled, scaled)) / flat.size)
+
+
+def _measure_all(arrays, rows, first):
+    """Describe arrays, some of which may be None, in `rows` from `first` on."""
+    if not _kernel()(arrays, rows, first):
+        return
+    for number, array in enumerate(arrays, first):
+        if array is None or rows[number, _SIZE] >= 0.0:
+            continue
+        array = np.asarray(array)  # NumPy's scalars are none; and the kernel does not know all arrays
+        if array.dtype.kind != "f":
+            rows[number] = NO_NUMBERS
+        elif array.dtype.char in "fd":
+            _kernel()([np.array(array, array.dtype.char)], rows, number)
+        else:
+            _by_numpy([array], rows, number)
+
+
+def measure_all(arrays):
+    """Rows as those of a `Table`, of several arrays; some may be None."""
+    arrays = list(arrays)
+    rows = np.empty((len(arrays), COLUMNS))
+    _measure_all(arrays, rows, 0)
+    return rows
 
 
 def measure(array):

@@ -18,10 +18,10 @@ _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 class Watcher(Tracer):
     """Watches between `with` and its end. What a caller reads of it is `recorder.Recording`'s.
 
-    What a small graph does is only gathered at first: `forward`, `backward` and `leaves` of a `Gathered` stand in for
-    those of the `Tracer`. When backward is through, a look at the whole tells whether it is what an earlier step did:
-    then its numbers are all that is new. If it is not, if it grows large, or if anybody is about to change what was
-    shown, what was gathered goes to the tracer, and so does at once all that follows.
+    What a small graph does is only gathered at first, for the `Tracer` to be told of later. When backward is through, a
+    look at the whole tells whether it is what an earlier step did: then its numbers are all that is new. If it is not,
+    if it grows large, or if anybody is about to change what was shown, what was gathered goes to the tracer, and so
+    does at once all that follows.
     """
 
     def __init__(self, model=None, names=None, every=1, details=False, optimizer=None):
@@ -33,6 +33,7 @@ class Watcher(Tracer):
         self._every, self._passes = int(every), 0
         self._idle = False  # this step is one that is not recorded
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
+        self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
         self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
         self._stack = contextlib.ExitStack()
 
@@ -61,9 +62,10 @@ class Watcher(Tracer):
             super().begin_backward(outputs, gradients)
         else:
             self._loss = loss_of(outputs)
-            self._gathered.begin(outputs, gradients)
             self.forward = self._interrupt
-        return True
+            self._gathered.began = outputs, gradients
+            return self._gathered.went
+        return None
 
     def end_backward(self):
         gathered = self._gathered
@@ -71,9 +73,11 @@ class Watcher(Tracer):
             step = None if gathered is None else self._repeated(gathered)
             if step is None:
                 self._replay()
+                self._catch_up()
                 step = self._end()
                 if step is not None and gathered is not None:
                     self._learn(gathered, step)
+                self._went, self._caught_up = [], 0
             if step is not None:
                 self._steps.append(step)
                 if self._optimizer is not None:
@@ -82,8 +86,16 @@ class Watcher(Tracer):
         self._idle = self._passes % self._every != 0
         self._begin_step()
 
+    def leaves(self, gradients):
+        if self._gathered is not None:
+            self._gathered.totals = gradients
+        else:
+            self._catch_up()
+            super().leaves(gradients)
+
     def outside(self, what):
         if self._gathered is None:
+            self._catch_up()
             self._current.table.settle()
         elif self._gathered.began is None:
             self._gathered.settle()
@@ -92,6 +104,7 @@ class Watcher(Tracer):
 
     def changing(self):
         self._replay()
+        self._catch_up()
         self._current.table.settle()
 
     # ------------------------------------------------------------------------------------ who is told
@@ -105,13 +118,12 @@ class Watcher(Tracer):
                 self.forward = _ignore
         else:
             self._gathered = gathered = Gathered(self._overflow)
-            self.forward, self.backward, self.leaves = gathered.forward, gathered.backward, gathered.leaves
+            self.forward = gathered.listener()
 
     def _tell_tracer(self):
         """From now on the methods of the class are those of this object again."""
         self._gathered = None
-        for name in ("forward", "backward", "leaves"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("forward", None)
 
     def _overflow(self, node, inputs, output):
         """More runs than is to be gathered. The next steps may be as large."""
@@ -128,23 +140,29 @@ class Watcher(Tracer):
         if gathered is None:
             return
         self._tell_tracer()
-        self._known_rows, measured = gathered.seen()
-        for (node, inputs, output, data), numbers in zip_longest(gathered.ran, measured):
+        self._known_rows = gathered.seen()
+        for (node, inputs, output, data), numbers in zip_longest(gathered.ran, gathered.rows):
             self.forward(node, inputs, output, data, numbers)
         self._known_rows = {}
         if gathered.began is not None:
             super().begin_backward(*gathered.began)
-            for node, gradient, contributions in gathered.went:
-                self.backward(node, gradient, contributions)
+            self._went, self._caught_up = gathered.went, 0
+            self._catch_up()
             if gathered.totals is not None:
                 self.leaves(gathered.totals)
+
+    def _catch_up(self):
+        """Record where backward went; the tape goes on to say so in the list that it was given."""
+        went, self._caught_up = self._went[self._caught_up :], len(self._went)
+        for node, gradient, contributions in went:
+            self.backward(node, gradient, contributions)
 
     # ------------------------------------------------------------------------------------ steps that are alike
 
     def _repeated(self, gathered):
         """The `Step` of what was gathered, if an earlier one was like it; None if not."""
         for pattern in self._patterns:
-            repeat = pattern.repeat(gathered, self._names) if pattern.fits(gathered) else None
+            repeat = pattern.repeat(gathered, self._names)
             if repeat is not None:
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0

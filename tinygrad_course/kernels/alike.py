@@ -1,0 +1,114 @@
+"""Whether a step of training did what an earlier one did, and where its arrays are.
+
+Who watches a step has two lists: of what ran, (node, inputs, output, array of the output), and of where backward went,
+(node, gradient, list or tuple of contributions). To go through them, and to compare them with those of an earlier step, takes
+Python as long as a small net's operations. Here it takes some microseconds: the lists are read as they lie in memory,
+and objects are compared by their addresses.
+
+A plan is what a step has to be like, as integers:
+
+    `places`; how many operations ran, how many backward went through, and of how many the gradient is measured, too
+    of each operation: class, scope, dtype, number of axes, extents, number of edges, and each edge: the index of an
+        operation that ran in this step, or the address of anything else
+    of each operation that backward went through: its index, the number of contributions, and for each if it is None
+    the numbers, in the order of backward, of the operations whose gradient is measured, too
+
+What a plan knows by its address must live as long as the plan does.
+"""
+
+import numpy as np
+
+from . import objects
+from .call import word_at
+from .jit import inner, kernel
+from .objects import CLASS, COUNT, DTYPE, EXTENTS, NDIM, list_item, tuple_item
+from .statistics import KINDS, measure_at
+
+_, _, _, _NONE, _LIST, _EDGES, _SCOPE, _HOOKS, _RAN, _WENT, _MET, _BEGIN = range(12)  # at its beginning
+
+
+def places(node_class):
+    """What a plan begins with, so that the kernel finds what it compares in nodes of this class, and in arrays."""
+    return *KINDS, id(list), *objects.slots(node_class, "edges", "scope", "hooks")
+
+
+@inner
+def _operations_are_alike(ran, plan, arrays):
+    """Where the plan goes on behind the operations, 0 if they are not alike; their arrays go to `arrays`."""
+    count, k = plan[_RAN], np.int64(_BEGIN)
+    if word_at(ran + COUNT) != count:
+        return 0
+    for i in range(count):
+        record = list_item(ran, i)
+        node, array = tuple_item(record, 0), tuple_item(record, 3)
+        if word_at(node + CLASS) != plan[k] or word_at(node + plan[_SCOPE]) != plan[k + 1]:
+            return 0
+        axes, extents = plan[k + 3], word_at(array + EXTENTS)
+        if word_at(array + DTYPE) != plan[k + 2] or word_at(array + NDIM) & 0xFFFFFFFF != axes:
+            return 0
+        k += 4
+        for axis in range(axes):
+            if word_at(extents + 8 * axis) != plan[k + axis]:
+                return 0
+        k += axes
+        edges, ends = word_at(node + plan[_EDGES]), plan[k]
+        if word_at(edges + COUNT) != ends:
+            return 0
+        for end in range(k + 1, k + 1 + ends):
+            edge = plan[end]  # no object lies at so low an address
+            expected = tuple_item(list_item(ran, edge), 0) if edge < count else edge
+            if tuple_item(edges, end - k - 1) != expected:
+                return 0
+        k += 1 + ends
+        arrays[i] = array
+    return k
+
+
+@inner
+def _backward_is_alike(ran, went, plan, k, arrays):
+    """Whether backward is as the plan says from k on; contributions and gradients go to `arrays`."""
+    none, number = plan[_NONE], plan[_RAN]
+    if word_at(went + COUNT) != plan[_WENT]:
+        return False
+    for i in range(plan[_WENT]):
+        record = list_item(went, i)
+        node, contributions, count = tuple_item(record, 0), tuple_item(record, 2), plan[k + 1]
+        if node != tuple_item(list_item(ran, plan[k]), 0) or word_at(node + plan[_HOOKS]) != none:
+            return False
+        if word_at(contributions + COUNT) != count:
+            return False
+        for one in range(count):
+            listed = word_at(contributions + CLASS) == plan[_LIST]
+            array = list_item(contributions, one) if listed else tuple_item(contributions, one)
+            if (array == none) != (plan[k + 2 + one] == 1):
+                return False
+            arrays[number] = array
+            number += 1
+        k += 2 + count
+    for i in range(k, k + plan[_MET]):
+        arrays[number] = tuple_item(list_item(went, plan[i]), 1)
+        number += 1
+    return True
+
+
+@kernel
+def _find_if_alike(ran, went, others, plan, arrays):
+    k = _operations_are_alike(ran, plan, arrays)
+    if k == 0 or not _backward_is_alike(ran, went, plan, k, arrays):
+        return False
+    count = word_at(others + COUNT)
+    for i in range(count):
+        arrays[len(arrays) - count + i] = list_item(others, i)
+    return True
+
+
+def measure_if_alike(ran, went, others, plan, rows):
+    """Describe a step's arrays in `rows` if it is what the plan says. None if not; else as `statistics.measure_many`.
+
+    The rows are of the operations' outputs, of the contributions, of the gradients that the plan names, and of what is
+    in the list `others`, arrays or None. Objects must be `READABLE`.
+    """
+    arrays = np.empty(len(rows), np.int64)
+    if not _find_if_alike(id(ran), id(went), id(others), plan, arrays):
+        return None
+    return measure_at(arrays, rows, 0)
