@@ -52,13 +52,12 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if start.order:
                 heappush(waiting, (-start.order, start))
     try:
-        watching, gathering = (), ()
+        watching, tell = (), []
         if observers:
             arrays = [array_of(g) for g in gradients]
             answers = [(one, one.begin_backward(outputs, arrays)) for one in observers]
             watching = [one for one, answer in answers if answer is not False]
-            told = [one for one, answer in answers if answer is not False and type(answer) is not list]
-            gathering = [answer.append for _, answer in answers if type(answer) is list]
+            tell = [_teller(one, answer) for one, answer in answers if answer is not False]
         # What an observer has been shown it may keep, until the pass is over or longer: no adding to that array.
         new = _SHOWN if watching else _OURS
         keeps_leaves = create_graph or any([observer.keeps_arrays for observer in watching])
@@ -105,11 +104,9 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                         heappush(waiting, (-edge.order, edge))
             if watching:
                 shown = array_of(dz) if create_graph else dz
-                sent = contributions if sent is None else sent
-                for gather in gathering:
-                    gather((node, shown, sent))
-                for observer in told:
-                    observer.backward(node, shown, sent)
+                record = node, shown, contributions if sent is None else sent
+                for one in tell:
+                    one(record)
             if not retain_graph and node.saved:
                 node.saved = FREED
         if watching:
@@ -131,6 +128,11 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     for leaf, (gradient, whose) in arrived.items():
         _accumulate(leaf, gradient, whose)
     return None
+
+
+def _teller(observer, answer):
+    """Whom to tell of (node, gradient, contributions): the list with which the observer answered, or itself."""
+    return answer.append if type(answer) is list else lambda record: observer.backward(*record)
 
 
 def _sum(entry, contribution):

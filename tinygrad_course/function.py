@@ -14,7 +14,7 @@ import numpy as np
 
 from . import base
 from .base import TensorBase, changes, next_order, owner_of, tensor_of
-from .modes import thread
+from .modes import SMALL, thread
 
 __all__ = ["FREED", "Adjoint", "Function", "sum_to_shape"]
 
@@ -132,7 +132,11 @@ class Function:
             if not recorded:
                 self.order, self.scope = next_order(), now.scope
             for observer in now.observers:
-                observer.forward(self, inputs, output)
+                plain = False not in needs and not output._viewed and array.nbytes <= SMALL
+                if plain and len(observer.ran) < observer.expects:
+                    observer.ran.append((self, inputs, output, array))
+                else:
+                    observer.forward(self, inputs, output)
         return output
 
     __call__ = apply

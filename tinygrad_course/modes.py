@@ -88,6 +88,9 @@ def is_grad_enabled():
     return thread.state.grad_enabled
 
 
+SMALL = 1 << 16  # bytes
+
+
 class Observer:
     """One who watches the tape. `with observe(observer):` switches it on; its methods must change no array.
 
@@ -104,11 +107,15 @@ class Observer:
     `changing()`: a tensor is about to be changed in place: let go of its numbers while they are the old ones.
     `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers.
 
+    `ran`, `expects`: as long as the list `ran` has less items than expected, it takes in (node, inputs, output, array
+        of the output) and `forward` is not told, of an operation all of whose inputs want a gradient, and which gives
+        at most `SMALL` bytes that are no view of others.
     `keeps_arrays`: False of an observer that has let go of every array it was shown when `end_backward` returns:
         `.grad` then needs no copy of them.
     """
 
     keeps_arrays = True
+    ran, expects = (), 0
 
     def forward(self, node, inputs, output):
         pass

@@ -1,9 +1,9 @@
 """Whether a step of training did what an earlier one did, and where its arrays are.
 
 Who watches a step has two lists: of what ran, (node, inputs, output, array of the output), and of where backward went,
-(node, gradient, list or tuple of contributions). To go through them, and to compare them with those of an earlier step, takes
-Python as long as a small net's operations. Here it takes some microseconds: the lists are read as they lie in memory,
-and objects are compared by their addresses.
+(node, gradient, contributions in a list or tuple). To go through them, and to compare them with those of an earlier
+step, takes Python as long as a small net's operations. Here it takes some microseconds: the lists are read as they lie
+in memory, and objects are compared by their addresses.
 
 A plan is what a step has to be like, as integers:
 

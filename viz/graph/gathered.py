@@ -12,11 +12,11 @@ class Gathered:
     ran: (node, inputs, output, array of the output) of each operation; went: (node, gradient, contributions) of each
     that backward has reached; began: what it began with; totals: {leaf: its gradient}, when backward is through.
 
-    What `listener` makes is told what runs, and `went` is what an observer's `begin_backward` returns. What does not
-    fit goes to `full`, a method like `Observer.forward`.
+    `forward` is told of what does not go to `ran` by itself; `went` is what an observer's `begin_backward` returns.
+    What does not fit goes to `full`, a method like `forward`.
     """
 
-    __slots__ = ("began", "constants", "leaf_of", "made", "ran", "rows", "totals", "went", "_full")
+    __slots__ = ("began", "constants", "leaf_of", "made", "ran", "rows", "totals", "went", "_full", "_room")
 
     def __init__(self, full):
         self.ran, self.went, self.began, self.totals = [], [], None, None
@@ -24,50 +24,35 @@ class Gathered:
         self.leaf_of = {}  # id of a leaf -> (tensor, copy of its numbers or None, row or None, -1 - its own number)
         self.made = {}  # id of an output that is not on the tape -> index of its operation
         self.constants = []  # of each operand without gradient: None, the index of its operation, or -1 - its leaf's
-        self._full = full
+        self._full, self._room = full, ROOM
 
-    def listener(self):
-        """The function that is to be told what runs.
-
-        Every operation calls it: it keeps what it needs at hand, where a method would look it up in `self`.
-        """
-        ran, look, room = self.ran.append, self._look, ROOM
-
-        def forward(node, inputs, output):
-            nonlocal room
-            data = output._data
-            room -= data.nbytes + _OBJECTS
-            if room < 0 or output._viewed or False in node.needs:
-                room = look(node, inputs, output, room)
-            else:
-                ran((node, inputs, output, data))
-
-        return forward
-
-    def _look(self, node, inputs, output, room):
-        """Take in an operation whose numbers, or those that it read, may change. Returns how much room is left."""
-        if room < 0:
+    def forward(self, node, inputs, output):
+        data = output._data
+        self._room -= data.nbytes + _OBJECTS
+        if self._room < 0:
             self._full(node, inputs, output)
-            return room
+        elif output._viewed or False in node.needs:
+            self._look(node, inputs, output)
+        else:
+            self.ran.append((node, inputs, output, data))
+
+    def _look(self, node, inputs, output):
+        """Take in an operation whose numbers, or those that it read, may change."""
         for edge, tensor in zip(node.edges, inputs):
             if edge is None:
                 place = None if tensor is None else self.made.get(id(tensor))
-                if place is None and tensor is not None:
-                    if id(tensor) not in self.leaf_of:
-                        room -= tensor._data.nbytes
-                    place = self._see(tensor)
-                self.constants.append(place)
+                self.constants.append(self._see(tensor) if place is None and tensor is not None else place)
         if output.node is not node:
             self.made[id(output)] = len(self.ran)
         # The memory of a view may be the caller's, who may write there at any time.
         self.ran.append((node, inputs, output, output._data.copy() if output._viewed else output._data))
-        return room
 
     def _see(self, tensor):
         """-1 - the number of a leaf that somebody reads, who sees what its numbers are now."""
         known = self.leaf_of.get(id(tensor))
         if known is None:
             data, copy, row = tensor._data, None, None
+            self._room -= data.nbytes
             if tensor.node is None and type(tensor).__name__ != "Parameter":
                 if data.nbytes <= SMALL and data.dtype.kind == "f":
                     copy = data.copy()

@@ -83,53 +83,52 @@ class Pattern:
         row_of |= {node: row + k for k, node in enumerate(sums)}
         row_of |= {totals[k]: row for row, k in enumerate(self.several, self.seeds.stop)}
         self.arrived, self.rows_of_totals = [[row_of[end] for end in ends] for ends in (reached, totals)]
-        self.first_leaf = self.seeds.stop + len(self.several)
+        self.size, self.first_leaf = len(gathered.ran), self.seeds.stop + len(self.several)
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
         # Of a `Step`, in forward order: rows of the gradients and of the outputs.
         self.rows_of_step = np.array([self.arrived[::-1], self.visited[::-1]])
 
     def repeat(self, gathered, names):
         """The `Repeat` that was gathered; None if it is not like this pattern."""
-        began, totals, looked = gathered.began, gathered.totals, list(gathered.leaf_of.values())
-        if totals is None or len(totals) != len(self.totals) or gathered.constants != self.constants:
+        ran, totals, looked, (roots, seeds) = gathered.ran, gathered.totals, gathered.leaf_of.values(), gathered.began
+        if not self._alive or totals is None or len(ran) != self.size or len(looked) != len(self.looked):
             return None
-        if len(looked) != len(self.looked) or len(gathered.ran) != len(self.trace.records) or not self._alive:
+        if gathered.constants != self.constants or [root.node for root in roots] != [ran[k][0] for k in self.roots]:
             return None
-        if [output.node for output in began[0]] != [gathered.ran[place][0] for place in self.roots]:
-            return None
-        leaves = self._leaves_of(looked, names)
-        if leaves is None:
-            return None
-        others, measured = [*began[1]], list(totals.values()) if self.several else ()
-        others += [measured[k] for k in self.several]
-        others += [copy for _, copy, _, _ in looked]
-        others += [self.trace.leaf_records[index].reference()._data for index in self.variables]
-        rows = self._measure(gathered, others)
-        if rows is None:
-            return None
-        for row, (_, _, known, _) in enumerate(looked, self.first_leaf):
-            if known is not None:
-                rows[row] = known
-        return Repeat(self, gathered, leaves, rows)
-
-    def _leaves_of(self, looked, names):
-        """{index of a leaf: what is known of it in this step}, of those that may be others; None if they are."""
-        leaves, records = {}, self.trace.leaf_records
-        for row, (index, (tensor, copy, known, _)) in enumerate(zip(self.looked, looked), self.first_leaf):
+        leaves = {}  # index of a leaf that is another one in this step, or has other numbers -> what is known of it
+        others, known = [*seeds], []
+        if self.several:
+            if len(totals) != len(self.totals):
+                return None
+            sums = list(totals.values())
+            others += [sums[k] for k in self.several]
+        row, records = self.first_leaf, self.trace.leaf_records
+        for index, (tensor, copy, measured, _) in zip(self.looked, looked):
             record = records[index]
             if record.is_parameter:
                 if record.reference() is not tensor:
                     return None
-            elif (copy is None and known is None) or record.requires_grad != tensor._requires_grad:
+            elif (copy is None and measured is None) or record.requires_grad != tensor._requires_grad:
                 return None
-            elif index not in self.variables:
+            else:
                 data = tensor._data
                 leaves[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
-        for row, index in enumerate(self.variables, self.first_leaf + len(looked)):
-            record = records[index]
-            shown = self.looked.index(index) + self.first_leaf if index in self.looked else row
-            leaves[index] = record.reference, record.name, record.reference()._data.shape, record.dtype, shown
-        return leaves
+            others.append(copy)
+            if measured is not None:
+                known.append((row, measured))
+            row += 1
+        for index in self.variables:
+            reference, data = records[index].reference, records[index].reference()._data
+            if index not in leaves:
+                leaves[index] = reference, records[index].name, data.shape, data.dtype, row
+            others.append(data)
+            row += 1
+        rows = self._measure(gathered, others)
+        if rows is None:
+            return None
+        for row, measured in known:
+            rows[row] = measured
+        return Repeat(self, gathered, leaves, rows)
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""

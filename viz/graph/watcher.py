@@ -12,6 +12,7 @@ from .repeat import Pattern
 from .tracer import Tracer, loss_of
 
 _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of a last and smaller batch
+_MOST_EXPECTED = 64  # operations whose outputs, each of `modes.SMALL` bytes at most, may wait without being counted
 _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 
 
@@ -62,7 +63,7 @@ class Watcher(Tracer):
             super().begin_backward(outputs, gradients)
         else:
             self._loss = loss_of(outputs)
-            self.forward = self._interrupt
+            self.forward, self.expects = self._interrupt, 0
             self._gathered.began = outputs, gradients
             return self._gathered.went
         return None
@@ -118,11 +119,12 @@ class Watcher(Tracer):
                 self.forward = _ignore
         else:
             self._gathered = gathered = Gathered(self._overflow)
-            self.forward = gathered.listener()
+            self.forward, self.ran = gathered.forward, gathered.ran
+            self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if self._patterns else 0
 
     def _tell_tracer(self):
         """From now on the methods of the class are those of this object again."""
-        self._gathered = None
+        self._gathered, self.ran, self.expects = None, (), 0
         self.__dict__.pop("forward", None)
 
     def _overflow(self, node, inputs, output):
