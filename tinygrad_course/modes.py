@@ -105,6 +105,7 @@ class Observer:
         Where the former returns False, the observer is told of nothing between, and costs nothing. Where it returns a
         list, what `backward` would be told is appended to it, as (node, gradient, contributions).
     `changing()`: a tensor is about to be changed in place: let go of its numbers while they are the old ones.
+    `exposing()`: somebody is about to get hold of a tensor's array, and may write there: the same.
     `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers.
 
     `ran`, `expects`: as long as the list `ran` has less items than expected, it takes in (node, inputs, output, array
@@ -135,6 +136,9 @@ class Observer:
     def changing(self):
         pass
 
+    def exposing(self):
+        pass
+
     def outside(self, what):
         pass
 
@@ -153,6 +157,12 @@ def outside(what):
     """Tell those who watch the tape what it does not see, as a clause: "it looks at a tensor's numbers"."""
     for observer in thread.state.observers:
         observer.outside(what)
+
+
+def exposing():
+    """Tell those who watch the tape that somebody is about to get hold of a tensor's array."""
+    for observer in thread.state.observers:
+        observer.exposing()
 
 
 def changing():

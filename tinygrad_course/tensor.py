@@ -13,7 +13,7 @@ from .differentiable import Differentiable
 from .dtypes import SUPPORTED, Conversions, as_array, float32, supported
 from .formatting import format_tensor
 from .in_place import InPlace, in_place_form
-from .modes import outside
+from .modes import exposing, outside
 from .operators import Operators
 
 
@@ -47,6 +47,7 @@ class Tensor(Operators, InPlace, Differentiable, Conversions):
     def data(self):
         """The NumPy array that holds the numbers; never a copy."""
         outside("it looks at a tensor's numbers")
+        exposing()
         return self._data
 
     @data.setter
@@ -190,10 +191,12 @@ class Tensor(Operators, InPlace, Differentiable, Conversions):
         """The number of a one-element tensor, as a Python number."""
         if self._data.size != 1:
             raise RuntimeError(f"a tensor of shape {self._data.shape} cannot be converted to one number")
-        return self.data.item()
+        outside("it looks at a tensor's numbers")
+        return self._data.item()
 
     def tolist(self):
-        return self.data.tolist()
+        outside("it looks at a tensor's numbers")
+        return self._data.tolist()
 
     # ------------------------------------------------------------------------------ new tensors like this one
 

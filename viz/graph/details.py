@@ -33,26 +33,26 @@ class Details(NamedTuple):
 
 
 class Look:
-    """What was found, as counts, until somebody asks for the `Details`. `shares`: of dead and of saturated units."""
+    """What was found, as counts, until somebody asks for the `Details`.
+
+    line: (path, number) of the line of the program that ran the operation, None if it is not known. shares: of dead and
+    of saturated units.
+    """
 
     __slots__ = ("gradient", "line", "output", "shares")
 
-    def __init__(self):
-        self.output = self.gradient = self.line = None
-        self.shares = None, None
+    def __init__(self, line=None):
+        self.output, self.gradient, self.line, self.shares = None, None, line, (None, None)
 
-    @classmethod
-    def at(cls, name, data):
-        """A look at the output of the operation of this name, which runs now."""
-        look = cls()
-        look.line = _line_outside()
+    def at_output(self, name, data):
+        """Look at the output of an operation of this name."""
         if data.dtype.kind == "f":
-            look.output = _count(data)
+            self.output = _count(data)
             if name == "relu":
-                look.shares = dead_share(data), None
+                self.shares = dead_share(data), None
             elif name in _ENDS:
-                look.shares = None, saturated_share(data, name)
-        return look
+                self.shares = None, saturated_share(data, name)
+        return self
 
     def at_gradient(self, gradient):
         if gradient.dtype.kind == "f":
@@ -68,7 +68,7 @@ _MODELS = os.path.join(_LIBRARY, "models", "")  # whole networks, written as a l
 _VIZ = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-def _line_outside():
+def line_outside():
     """(path, line) of the innermost line that runs and belongs to a net, not to the library's machinery."""
     frame = sys._getframe(1)
     while frame is not None:

@@ -1,5 +1,6 @@
 """What a small graph did, gathered as the tape tells it and not yet looked at; `repeat.py` says why."""
 
+from .details import line_outside
 from .stats import SMALL, measure_all
 
 ROOM = 4 << 20  # bytes that what is gathered may keep alive
@@ -16,9 +17,10 @@ class Gathered:
     What does not fit goes to `full`, a method like `forward`.
     """
 
-    __slots__ = ("began", "constants", "leaf_of", "made", "ran", "rows", "totals", "went", "_full", "_room")
+    __slots__ = ("began", "constants", "leaf_of", "lines", "made", "ran", "rows", "totals", "went", "_full", "_room")
 
-    def __init__(self, full):
+    def __init__(self, full, with_lines=False):
+        self.lines = [] if with_lines else None  # of the program, one for each operation
         self.ran, self.went, self.began, self.totals = [], [], None, None
         self.rows = []  # of the first outputs, as far as they have been measured
         self.leaf_of = {}  # id of a leaf -> (tensor, copy of its numbers or None, row or None, -1 - its own number)
@@ -31,10 +33,13 @@ class Gathered:
         self._room -= data.nbytes + _OBJECTS
         if self._room < 0:
             self._full(node, inputs, output)
-        elif output._viewed or False in node.needs:
+            return
+        if output._viewed or False in node.needs:
             self._look(node, inputs, output)
         else:
             self.ran.append((node, inputs, output, data))
+        if self.lines is not None:
+            self.lines.append(line_outside())
 
     def _look(self, node, inputs, output):
         """Take in an operation whose numbers, or those that it read, may change."""

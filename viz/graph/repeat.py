@@ -16,6 +16,7 @@ import numpy as np
 
 from tinygrad_course.function import Function
 
+from .details import Look
 from .stats import COLUMNS, Table, measure_all
 from .steps import Step
 from .trace import Trace
@@ -158,6 +159,16 @@ class Repeat:
         self.pattern, self.leaves, self.rows = pattern, leaves, rows
         self.orders = [record[0].order for record in gathered.ran]
         self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in gathered.made.values()]
+        self.looks = ()
+
+    def look_closer(self, gathered):
+        """Look at the details of what was gathered, the arrays of which are still what they were."""
+        before = self.pattern.trace.details.values()
+        self.looks = [Look(like.line) for like in before]
+        for look, (node, _, _, data) in zip(self.looks, gathered.ran):
+            look.at_output(node.name, data)
+        for place, (_, gradient, _) in zip(self.pattern.visited, gathered.went):
+            self.looks[place].at_gradient(gradient)
 
     def step(self, loss):
         """Its `LaterStep`."""
@@ -184,6 +195,7 @@ class Repeat:
             trace.leaf_gradients[index] = row
         trace.roots = [orders[place] for place in pattern.roots]
         trace.seeds = dict(zip(trace.roots, pattern.seeds, strict=True))
+        trace.details = dict(zip(orders, self.looks))
         for reference, place in self.made:
             if reference() is not None:
                 trace.remember_output(reference(), orders[place])

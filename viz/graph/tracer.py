@@ -9,11 +9,12 @@ from tinygrad_course.function import Function
 from tinygrad_course.modes import Observer
 
 from . import steps
-from .details import Look
+from .details import Look, line_outside
 from .source import check_model, check_names, check_optimizer
 from .trace import LeafRecord, Trace, bytes_saved
 
 _NOTHING = None, -1  # what has arrived where nothing has, or several contributions
+_HERE = object()  # the line that runs now
 _SWEEP_FROM = 20_000  # operations without a backward pass (an evaluation loop) after which dead ones are forgotten
 
 
@@ -45,8 +46,11 @@ class Tracer(Observer):
 
     # ------------------------------------------------------------------------------------ what the tape tells
 
-    def forward(self, node, inputs, output, data=None, numbers=None):
-        """Record an operation; `data` is its output, and `numbers` describe it, if it has been measured."""
+    def forward(self, node, inputs, output, data=None, numbers=None, line=_HERE):
+        """Record an operation; `data` is its output, and `numbers` describe it, if it has been measured.
+
+        line: of the program, as a `Look` takes it.
+        """
         data = output._data if data is None else data
         trace = self._trace_for(node) if self._done else self._trace
         records, indices, sources = trace.records, trace.leaf_indices, []
@@ -73,7 +77,7 @@ class Tracer(Observer):
         if self._saved_by is None:
             trace.saved_bytes[order] = bytes_saved(node, inputs, self._kept)
         if self._details:
-            trace.details[order] = Look.at(node.name, data)
+            trace.details[order] = Look(line_outside() if line is _HERE else line).at_output(node.name, data)
         if len(records) > self._sweep_at:
             trace.sweep()
             self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))

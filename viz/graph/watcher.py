@@ -1,6 +1,7 @@
 """Watch the steps of a training run, which are mostly alike."""
 
 import contextlib
+from collections import defaultdict
 from itertools import zip_longest
 
 import numpy as np
@@ -35,6 +36,8 @@ class Watcher(Tracer):
         self._idle = False  # this step is one that is not recorded
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
         self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
+        self._held = None  # with details: a `Repeat` that nobody has looked at closely yet, and what was gathered
+        self._with_lines = self._details  # gather the lines of the program, too
         self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
         self._stack = contextlib.ExitStack()
 
@@ -75,7 +78,7 @@ class Watcher(Tracer):
             if step is None:
                 self._replay()
                 self._catch_up()
-                step = self._end()
+                step, self._held = self._end(), None
                 if step is not None and gathered is not None:
                     self._learn(gathered, step)
                 self._went, self._caught_up = [], 0
@@ -94,7 +97,8 @@ class Watcher(Tracer):
             self._catch_up()
             super().leaves(gradients)
 
-    def outside(self, what):
+    def exposing(self):
+        self._look_closer()
         if self._gathered is None:
             self._catch_up()
             self._current.table.settle()
@@ -104,23 +108,26 @@ class Watcher(Tracer):
             self._replay()
 
     def changing(self):
-        self._replay()
-        self._catch_up()
-        self._current.table.settle()
+        self._look_closer()
+        if self._gathered is None or self._gathered.ran:
+            self._replay()
+            self._catch_up()
+            self._current.table.settle()
 
     # ------------------------------------------------------------------------------------ who is told
 
     def _begin_step(self):
         """Leave the next step out, gather it, or record it at once."""
-        if self._idle or self._wait or self._saved_by is None or self._details:
+        if self._idle or self._wait or self._saved_by is None:
             self._tell_tracer()
             self._wait = max(0, self._wait - 1)
             if self._idle:
                 self.forward = _ignore
         else:
-            self._gathered = gathered = Gathered(self._overflow)
+            self._gathered = gathered = Gathered(self._overflow, self._with_lines)
             self.forward, self.ran = gathered.forward, gathered.ran
-            self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if self._patterns else 0
+            known = self._patterns and not self._with_lines
+            self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
 
     def _tell_tracer(self):
         """From now on the methods of the class are those of this object again."""
@@ -143,8 +150,9 @@ class Watcher(Tracer):
             return
         self._tell_tracer()
         self._known_rows = gathered.seen()
-        for (node, inputs, output, data), numbers in zip_longest(gathered.ran, gathered.rows):
-            self.forward(node, inputs, output, data, numbers)
+        lines = self._lines_of(gathered) if self._details else ()
+        for (node, inputs, output, data), numbers, line in zip_longest(gathered.ran, gathered.rows, lines):
+            self.forward(node, inputs, output, data, numbers, line)
         self._known_rows = {}
         if gathered.began is not None:
             super().begin_backward(*gathered.began)
@@ -168,14 +176,40 @@ class Watcher(Tracer):
             if repeat is not None:
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0
+                self._held, self._with_lines = (repeat, gathered) if self._details else None, False
                 return repeat.step(self._loss)
         return None
 
     def _learn(self, gathered, step):
         """Remember what this step did, for the next that is like it."""
-        pattern = Pattern.of(gathered, self._trace, step.structure)
-        if pattern is not None:
-            self._patterns = [pattern, *self._patterns[: _PATTERNS - 1]]
+        self._with_lines = self._details and gathered.lines is None
+        if not self._with_lines:
+            pattern = Pattern.of(gathered, self._trace, step.structure)
+            if pattern is not None:
+                self._patterns = [pattern, *self._patterns[: _PATTERNS - 1]]
+
+    # ------------------------------------------------------------------------------------ a closer look
+
+    def _recorded(self, graph):
+        self._look_closer()
+        return super()._recorded(graph)
+
+    def _look_closer(self):
+        """Look at the details of the last step, if it was like an earlier one. Nobody needs those of each step: so its
+        arrays are kept until the next one, or until they may change."""
+        held, self._held = self._held, None
+        if held is not None:
+            held[0].look_closer(held[1])
+
+    def _lines_of(self, gathered):
+        """The line of the program of each operation that was gathered: if need be, that of such a one before."""
+        if gathered.lines is not None:
+            return gathered.lines
+        known = defaultdict(list)
+        for pattern in self._patterns[:1]:
+            for order, look in pattern.trace.details.items():
+                known[pattern.trace.records[order][1:3]].append(look.line)
+        return [lines.pop(0) if (lines := known[node.name, node.scope]) else None for node, *_ in gathered.ran]
 
 
 def _ignore(node, inputs, output):
