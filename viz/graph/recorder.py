@@ -21,12 +21,8 @@ class Recording(Watcher):
 
     @property
     def steps(self):
-        steps = self._steps
-        for index in range(self._ready, len(steps)):
-            if not isinstance(steps[index], Step):
-                steps[index] = steps[index].now()
-        self._ready = len(steps)
-        return steps
+        self._make_steps()
+        return self._steps
 
     @property
     def trace(self):

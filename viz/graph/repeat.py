@@ -172,7 +172,7 @@ class Repeat:
 
     def step(self, loss):
         """Its `LaterStep`."""
-        return LaterStep(loss, self.pattern, self.rows[:, 0].copy())
+        return LaterStep(loss, self.pattern, self.rows)
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""
@@ -207,10 +207,10 @@ class LaterStep(NamedTuple):
 
     loss: float | None
     pattern: Pattern
-    rms: np.ndarray  # of all arrays
+    rows: np.ndarray  # of all arrays
 
     def now(self):
-        return Step(self.loss, self.pattern.structure, *self.rms[self.pattern.rows_of_step])
+        return Step(self.loss, self.pattern.structure, *self.rows[self.pattern.rows_of_step, 0])
 
 
 @functools.cache

@@ -10,10 +10,12 @@ from tinygrad_course.modes import observe
 
 from .gathered import ROOM, Gathered
 from .repeat import Pattern
+from .steps import Step
 from .tracer import Tracer, loss_of
 
 _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of a last and smaller batch
 _MOST_EXPECTED = 64  # operations whose outputs, each of `modes.SMALL` bytes at most, may wait without being counted
+_LATER_STEPS = 64  # that keep all their rows until `Step`s are made of them
 _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 
 
@@ -52,6 +54,7 @@ class Watcher(Tracer):
     def __exit__(self, *exception):
         self._stack.close()
         self._replay()
+        self._make_steps()
         self._trace.table.settle()
         self.trace.measure_parameters()
         self._model, self._given, self._arrived = None, {}, {}  # let go of every tensor
@@ -84,11 +87,20 @@ class Watcher(Tracer):
                 self._went, self._caught_up = [], 0
             if step is not None:
                 self._steps.append(step)
+                if len(self._steps) - self._ready > _LATER_STEPS:
+                    self._make_steps()
                 if self._optimizer is not None:
                     self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
         self._passes += 1
         self._idle = self._passes % self._every != 0
         self._begin_step()
+
+    def _make_steps(self):
+        """Make a `Step` of each `LaterStep`."""
+        for index in range(self._ready, len(self._steps)):
+            if not isinstance(self._steps[index], Step):
+                self._steps[index] = self._steps[index].now()
+        self._ready = len(self._steps)
 
     def leaves(self, gradients):
         if self._gathered is not None:
