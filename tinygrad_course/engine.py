@@ -112,9 +112,8 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if not retain_graph and node.saved:
                 node.saved = FREED
         if watching:
-            totals = {leaf: g if type(g) is np.ndarray else array_of(g) for leaf, (g, _) in arrived.items()}
             for observer in watching:
-                observer.leaves(totals)
+                observer.leaves(arrived)
     finally:
         now.grad_enabled = recorded
         for observer in observers:

@@ -11,7 +11,7 @@ class Gathered:
     """What a small graph did, as the tape told it: nothing has been looked at but what may change.
 
     ran: (node, inputs, output, array of the output) of each operation; went: (node, gradient, contributions) of each
-    that backward has reached; began: what it began with; totals: {leaf: its gradient}, when backward is through.
+    that backward has reached; began: what it began with; totals: {leaf: (its gradient, …)}, when backward is through.
 
     `forward` is told of what does not go to `ran` by itself; `went` is what an observer's `begin_backward` returns.
     What does not fit goes to `full`, a method like `forward`.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_course.base import array_of
 from tinygrad_course.function import Function
 
 from .details import Look
@@ -102,7 +103,7 @@ class Pattern:
             if len(totals) != len(self.totals):
                 return None
             sums = list(totals.values())
-            others += [sums[k] for k in self.several]
+            others += [array_of(sums[k][0]) for k in self.several]
         row, records = self.first_leaf, self.trace.leaf_records
         for index, (tensor, copy, measured, _) in zip(self.looked, looked):
             record = records[index]
@@ -133,16 +134,16 @@ class Pattern:
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
-        kernel, rows, unread = _kernel(), np.empty((self.count, COLUMNS)), True
+        kernel, rows, measured = _kernel(), np.empty((self.count, COLUMNS)), False
         if kernel is None:
             plan = _plan_of(gathered, self.met)
             if plan is None or not np.array_equal(plan, self.plan):
                 return None
         else:
-            unread = kernel.measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
-            if unread is None:
+            alike, measured = kernel.measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
+            if not alike:
                 return None
-        if unread:
+        if not measured:
             went = gathered.went
             sent = chain.from_iterable([contributions for _, _, contributions in went])
             outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
@@ -217,16 +218,20 @@ class LaterStep(NamedTuple):
 def _kernel():
     """The kernel that compares and measures, None where it cannot be used."""
     try:
-        from tinygrad_course.kernels import alike, objects
+        from tinygrad_course.kernels import objects, statistics
     except ImportError:
         return None
-    return alike if objects.READABLE else None
+    return statistics if objects.READABLE else None
 
 
 @functools.cache
 def _places():
     """What the kernel has to know of objects; a plan begins with it."""
-    return () if _kernel() is None else _kernel().places(Function)
+    if _kernel() is None:
+        return ()
+    from tinygrad_course.kernels.alike import places
+
+    return places(Function)
 
 
 def _plan_of(gathered, met):

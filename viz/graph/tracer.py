@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 
-from tinygrad_course.base import TensorBase
+from tinygrad_course.base import TensorBase, array_of
 from tinygrad_course.function import Function
 from tinygrad_course.modes import Observer
 
@@ -122,13 +122,13 @@ class Tracer(Observer):
         if self._details:
             trace.details.setdefault(order, Look()).at_gradient(gradient)
 
-    def leaves(self, gradients):
+    def leaves(self, arrived):
         if self._several:
             trace = self._trace
-            for leaf, gradient in gradients.items():
+            for leaf, (gradient, *_) in arrived.items():
                 index = trace.leaf_index(leaf)
                 if index in self._several:
-                    trace.leaf_gradients[index] = trace.table.add(gradient)
+                    trace.leaf_gradients[index] = trace.table.add(array_of(gradient))
 
     def _end(self):
         """The `Step` of a backward pass that is through; None if it has reached nothing that is known."""

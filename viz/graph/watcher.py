@@ -102,12 +102,12 @@ class Watcher(Tracer):
                 self._steps[index] = self._steps[index].now()
         self._ready = len(self._steps)
 
-    def leaves(self, gradients):
+    def leaves(self, arrived):
         if self._gathered is not None:
-            self._gathered.totals = gradients
+            self._gathered.totals = arrived
         else:
             self._catch_up()
-            super().leaves(gradients)
+            super().leaves(arrived)
 
     def exposing(self):
         self._look_closer()
