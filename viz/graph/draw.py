@@ -13,7 +13,7 @@ _FACTORS = (0.06, 0.12, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.5)  # on the shape of 
 _TALLEST = 250.0  # points; what is higher may be wrapped
 _TERSE_GAP = 16.0
 _MANY = 1000  # nodes from which on speed counts
-_TRY_UP_TO = 400  # nodes up to which several layouts are tried
+_TRY_UP_TO = 2000  # nodes and edges up to which several layouts are tried
 
 
 def draw_bytes(flow, file_format):
@@ -125,7 +125,7 @@ def _prepare(axes, width, height):
 def place(flow, boxes, window, gap=GAP):
     """The layout that shows the graph largest in a window (width, height), or whole at full size."""
     sizes, edges, room, together, label = _measures(flow, boxes)
-    factors = _FACTORS if len(sizes) <= _TRY_UP_TO else (1.0,)
+    factors = _FACTORS if len(sizes) + len(edges) <= _TRY_UP_TO else (1.0,)
     more = {"room": room, "together": together, "label": label, "gap": gap}
     return layout_in(window, sizes, edges, factors=factors, tallest=_TALLEST, **more)
 

@@ -1,6 +1,9 @@
 """A layered layout that needs no program: ranks from the longest path, few crossings, highways on one side.
 
-Everything is iterative and about linear in the size of the graph. Lengths are points (1/72 inch), y grows downward.
+Everything is iterative, and its work is bounded by the size of the graph, never by a clock, so that the same graph
+always has the same layout: n log n in nodes and edges, at most `_MOST_BENDS` bends, `_MOST_WORK` for the order and
+the places in the ranks, one column where a break would be crossed by too much. A graph too large for one sweep has
+the nodes of a rank in the order in which they ran. Lengths are points (1/72 inch), y grows downward.
 """
 
 import difflib
@@ -13,6 +16,7 @@ from .routes import TALLEST, Page, Ranked, columns
 GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
 _MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
 _SWEEPS = 6
+_MOST_WORK = 300_000  # nodes, bends and links that are swept over, in all sweeps; a larger graph gets fewer sweeps
 
 
 @dataclass
@@ -187,7 +191,7 @@ def _ordered_rows(ranks, links):
         return rows
     above, below = _neighbours(len(ranks), links)
     place = {node: i for row in rows for i, node in enumerate(row)}
-    for sweep in range(_SWEEPS):
+    for sweep in range(_sweeps(ranks, links)):
         neighbours = above if sweep % 2 == 0 else below
         for row in rows if sweep % 2 == 0 else reversed(rows):
             if len(row) > 1:
@@ -196,6 +200,11 @@ def _ordered_rows(ranks, links):
                 for position, node in enumerate(row):
                     place[node] = position
     return rows
+
+
+def _sweeps(nodes, links):
+    """How often a graph is swept over: less often if it is large."""
+    return min(_SWEEPS, _MOST_WORK // (len(nodes) + len(links)))
 
 
 def _neighbours(count, links):
@@ -216,7 +225,7 @@ def _horizontal(rows, widths, links):
     above, below = _neighbours(len(widths), links)
     for row in rows:
         _spread(row, [0.0] * len(row), widths, x)
-    for sweep in range(_SWEEPS + 1):
+    for sweep in range(_sweeps(widths, links) + 1):
         neighbours = above if sweep % 2 == 0 else below
         for row in rows if sweep % 2 == 0 else reversed(rows):
             _spread(row, [_mean([x[m] for m in neighbours[n]], x[n]) for n in row], widths, x)

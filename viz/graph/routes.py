@@ -1,5 +1,7 @@
 """From ranks to a page: columns for a long graph, lanes for long edges, and the points of every edge."""
 
+import functools
+import heapq
 import itertools
 from dataclasses import dataclass
 
@@ -9,6 +11,8 @@ TALLEST = 1000.0  # points; a taller graph is wrapped into columns
 _LEAVE = 9.6  # points below a node at which an edge turns aside
 _DROP = 18.0  # points over a column's first node from which an edge comes down on it: a corner and a head of an arrow
 _BESIDE = 8.0  # points around a number beside a lane
+_NUMBERED = 40  # lanes between which there is room for numbers; more lie as near as other lanes
+_WIDEST = 60 * LANE  # of all lanes on one side: more than 60 are squeezed
 
 
 @dataclass
@@ -28,6 +32,16 @@ class Ranked:
     room: list  # (above, below) of each rank: points kept free there beside the gap, for what stands there
     label: float = 0.0  # width of the numbers beside lanes, 0 without any
 
+    @functools.cached_property
+    def lanes(self):
+        """See `lanes_of`."""
+        return lanes_of(self.edges, self.ranks, self.chains)
+
+    @functools.cached_property
+    def lane_counts(self):
+        """{side: how many lanes lie there at most}."""
+        return {side: max((k + 1 for s, k in self.lanes.values() if s == side), default=0) for side in (1, -1)}
+
 
 class Page:
     """Places everything: `centres`, `routes`, `width`, `height`; `lefts`: x where columns begin.
@@ -37,7 +51,7 @@ class Page:
 
     def __init__(self, graph, starts, head=None):
         self.graph, self.starts = graph, starts
-        self.lanes = _lanes(graph)
+        self.lanes = graph.lanes
         self.crossings = [sum(1 for s, t, _ in graph.edges if graph.ranks[s] < i <= graph.ranks[t]) for i in starts]
         needed = max(self.crossings[1:], default=0) * GUTTER + (_DROP if len(starts) > 1 else 0.0)
         needed += max(graph.room[start][0] for start in starts)
@@ -72,9 +86,9 @@ class Page:
                 if graph.ranks[source] < end and graph.ranks[target] >= start:
                     count[side] = max(count[side], lane + 1)
             begin = self.width + (self.crossings[column] * GUTTER + 14.0 if column else 0.0)
-            begin += LANE * (count[-1] and count[-1] + 1)
+            begin += _pitch(graph, -1) * count[-1] + LANE * bool(count[-1])
             self.shift.append(begin - left)
-            self.first_x.append(begin - LANE * count[-1])
+            self.first_x.append(begin - _pitch(graph, -1) * count[-1])
             self.left_lane.append(begin - LANE)
             self.right_lane.append(begin + right - left + LANE)
             self.width = begin + right - left + _lanes_width(graph, count[1])
@@ -93,8 +107,7 @@ class Page:
         last = self.column_of[graph.ranks[target]]
         if number in self.lanes:
             side, lane = self.lanes[number]
-            pitch = _pitch(graph) if side > 0 else LANE
-            lane_x = [x + side * lane * pitch for x in (self.right_lane if side > 0 else self.left_lane)]
+            lane_x = [x + side * lane * _pitch(graph, side) for x in (self.right_lane if side > 0 else self.left_lane)]
             first = self.column_of[graph.ranks[source]]
             points = self._to_lane(source, side, lane_x[first], 1.0)
             for column in range(first, last):
@@ -151,40 +164,47 @@ class Page:
         return [(x, foot), (gutter, foot), (gutter, top), (arrive_x, top)]
 
 
-def _lanes(graph):
-    """{edge: (+1 right for skips | -1 left, number of its lane)}: edges that overlap get different lanes."""
+def lanes_of(edges, ranks, chains):
+    """{edge: (+1 right for skips | -1 left, number of its lane)}: edges that overlap get different lanes.
+
+    edges: (source, target, is_skip); chains: [] for each edge that takes a lane.
+    """
     lanes = {}
     for side in (1, -1):
-        free = []  # rank at which each lane is free again
-        mine = [i for i, edge in enumerate(graph.edges) if not graph.chains[i] and edge[2] == (side == 1)]
-        spans = {i: (graph.ranks[graph.edges[i][0]], graph.ranks[graph.edges[i][1]]) for i in mine}
+        mine = [i for i, edge in enumerate(edges) if not chains[i] and edge[2] == (side == 1)]
+        spans = {i: (ranks[edges[i][0]], ranks[edges[i][1]]) for i in mine}
+        free, taken = [], []  # heaps: lanes that are free again; (rank at which it will be, lane)
         for i in sorted(mine, key=lambda i: (spans[i], i)):  # of those that begin together, short ones inside
             begin, end = spans[i]
-            lane = next((k for k, rank in enumerate(free) if rank <= begin), len(free))
-            free[lane : lane + 1] = [end]
+            while taken and taken[0][0] <= begin:
+                heapq.heappush(free, heapq.heappop(taken)[1])
+            lane = heapq.heappop(free) if free else len(taken)
+            heapq.heappush(taken, (end, lane))
             lanes[i] = (side, lane)
     return lanes
 
 
-def _pitch(graph):
-    """From one lane on the right to the next: there is room for a number between them."""
-    return max(LANE, graph.label + _BESIDE) if graph.label else LANE
+def _pitch(graph, side):
+    """From one lane to the next: on the right there is room for a number between them, unless they are too many."""
+    count = graph.lane_counts[side]
+    if side > 0 and graph.label and count <= _NUMBERED:
+        return max(LANE, graph.label + _BESIDE)
+    return min(LANE, _WIDEST / max(1, count))
 
 
 def _lanes_width(graph, count):
     """What so many lanes on the right of a column take."""
     if not count:
         return 0.0
-    return LANE + (count - 1) * _pitch(graph) + max(1.5 * LANE, graph.label + _BESIDE)
+    return LANE + (count - 1) * _pitch(graph, 1) + max(1.5 * LANE, graph.label + _BESIDE)
 
 
 def _width(graph):
     """About how wide one column is."""
     left = min(x - width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
     right = max(x + width / 2 for x, width in zip(graph.x, graph.widths, strict=True))
-    lanes = _lanes(graph).values()
-    count = {side: max((lane + 1 for s, lane in lanes if s == side), default=0) for side in (1, -1)}
-    return right - left + _lanes_width(graph, count[1]) + LANE * count[-1] + 44.0
+    counts = graph.lane_counts
+    return right - left + _lanes_width(graph, counts[1]) + _pitch(graph, -1) * counts[-1] + 44.0
 
 
 def columns(graphs, boundaries, aspect, tallest=TALLEST):
