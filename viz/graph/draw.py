@@ -51,6 +51,8 @@ def draw(flow, *, wrap=True):
     room = _SCREEN[0] - 2 * _MARGIN, _SCREEN[1] - 2 * _MARGIN - Legend(flow, _SCREEN[0]).height
     placed = place(flow, boxes, room) if wrap else layout(*_measures(flow, boxes)[:2], wrap=False)
     legend = Legend(flow, placed.width)
+    if placed.height + legend.height + 2 * _MARGIN > _SCREEN[1]:  # there is more room at the sides
+        legend = Legend(flow, max(placed.width, _SCREEN[0] - 2 * _MARGIN))
     width = max(placed.width, legend.width) + 2 * _MARGIN
     height = placed.height + legend.height + 2 * _MARGIN
     limit = 60_000.0 / 144.0 * 72.0  # matplotlib's Agg canvas ends at 2^16 dots
@@ -126,8 +128,11 @@ def place(flow, boxes, window, gap=GAP):
     """The layout that shows the graph largest in a window (width, height), or whole at full size."""
     sizes, edges, room, together, label = _measures(flow, boxes)
     factors = _FACTORS if len(sizes) + len(edges) <= _TRY_UP_TO else (1.0,)
-    more = {"room": room, "together": together, "label": label, "gap": gap}
-    return layout_in(window, sizes, edges, factors=factors, tallest=_TALLEST, **more)
+    more = {"room": room, "together": together, "label": label, "factors": factors, "tallest": _TALLEST}
+    placed = layout_in(window, sizes, edges, gap=gap, **more)
+    if gap > _TERSE_GAP and (placed.width > window[0] or placed.height > window[1]):
+        placed = layout_in(window, sizes, edges, gap=_TERSE_GAP, **more)
+    return placed
 
 
 def _measures(flow, boxes):
