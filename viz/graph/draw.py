@@ -11,6 +11,7 @@ _DOTS_PER_INCH = 144
 _SCREEN = (1050.0, 600.0)  # points of a laptop's window, 1400 × 800 pixels: what fits is seen whole at full size
 _FACTORS = (0.06, 0.12, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.5)  # on the shape of the room: few columns to many
 _TALLEST = 250.0  # points; what is higher may be wrapped
+_FAR = 1.25  # of a window's height: how far down what is too large for it may reach
 _TERSE_GAP = 16.0
 _MANY = 1000  # nodes from which on speed counts
 _TRY_UP_TO = 2000  # nodes and edges up to which several layouts are tried
@@ -50,6 +51,8 @@ def draw(flow, *, wrap=True):
     boxes = boxes_of(flow)
     room = _SCREEN[0] - 2 * _MARGIN, _SCREEN[1] - 2 * _MARGIN - Legend(flow, _SCREEN[0]).height
     placed = place(flow, boxes, room) if wrap else layout(*_measures(flow, boxes)[:2], wrap=False)
+    if wrap and placed.width > room[0]:  # one scrolls rather down than aside
+        placed = place(flow, boxes, (room[0], _FAR * room[1]))
     legend = Legend(flow, placed.width)
     if placed.height + legend.height + 2 * _MARGIN > _SCREEN[1]:  # there is more room at the sides
         legend = Legend(flow, max(placed.width, _SCREEN[0] - 2 * _MARGIN))

@@ -11,10 +11,11 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from .routes import TALLEST, Page, Ranked, columns
+from .routes import NUMBERED, TALLEST, Page, Ranked, columns
 
 GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
 _MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
+_NEAR = 2  # operations from an input, up to which a node stands where it is read
 _SWEEPS = 6
 _MOST_WORK = 300_000  # nodes, bends and links that are swept over, in all sweeps; a larger graph gets fewer sweeps
 
@@ -29,6 +30,7 @@ class Layout:
     routes: list
     columns: int = 1
     lefts: tuple = ()  # where each column begins, its lanes included
+    crowded: bool = False  # so many lanes that there is no room for numbers between them
 
 
 def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=TALLEST, together=(), label=0.0):
@@ -139,7 +141,8 @@ def _ranked(sizes, edges, room, gap, label):
 
 
 def _placed(page):
-    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts), tuple(page.lefts))
+    crowded = page.graph.lane_counts[1] > NUMBERED
+    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts), tuple(page.lefts), crowded)
 
 
 def _unbroken(graph, together):
@@ -152,17 +155,20 @@ def _inner_ranks(ranks):
 
 
 def _ranks(count, edges):
-    """Rank = longest path from an input; an input itself stands just above its first reader."""
-    ranks, entered = [0] * count, [False] * count
+    """Rank = longest path from an input; an input stands just above its first reader.
+
+    So does what needs inputs only and is read late, as the step of a sequence that a recurrent net reads.
+    """
+    ranks, away = [0] * count, [0] * count  # away: operations from the inputs
     outgoing = [[] for _ in range(count)]
     for source, target, _ in edges:
         outgoing[source].append(target)
-        entered[target] = True
     for node in range(count):
         for target in outgoing[node]:
             ranks[target] = max(ranks[target], ranks[node] + 1)
-    for node in range(count):
-        if not entered[node] and outgoing[node]:
+            away[target] = max(away[target], away[node] + 1)
+    for node in reversed(range(count)):
+        if away[node] <= _NEAR and outgoing[node]:
             ranks[node] = min(ranks[target] for target in outgoing[node]) - 1
     return ranks
 

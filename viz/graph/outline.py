@@ -182,9 +182,9 @@ def _beside(piece, size, width):
     if piece is not None:
         x, y0, y1 = piece
         away = width / 2 + _AWAY
-        for part in (0.5, 0.65, 0.35, 0.8, 0.2):
-            yield x + away, y0 + part * (y1 - y0)
-            yield x - away - size[0], y0 + part * (y1 - y0)
+        for left in (x + away, x - away - size[0]):
+            for part in (0.5, 0.65, 0.35, 0.8, 0.2):
+                yield left, y0 + part * (y1 - y0)
 
 
 def _candidates(points, size, width):
@@ -206,7 +206,8 @@ def _candidates(points, size, width):
             yield x + away, y0 + part * down
             yield x - away - size[0], y0 + part * down
         return
-    sides = (1, -1) if points[-1][0] >= points[0][0] else (-1, 1)  # of a fork: where its branch is
+    end = points[1] if points[0][1] == points[1][1] else points[-1]  # of a lane: outside; of a fork: where its branch is
+    sides = (1, -1) if end[0] >= points[0][0] else (-1, 1)
     for (x, y0), (_, y1) in pieces:
         for side in sides:
             for part in _PARTS if abs(y1 - y0) > 60.0 else (0.4, 0.5, 0.6):

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 LANE, GUTTER = 13.0, 8.0  # points between parallel long edges, and between edges that change column
 _DEAREST = 24  # what a break into columns may cost: see `_costs`
-_PRICE = 0.03  # of a column's height: what a break that costs 1 more must save
+_PRICE = 0.05  # of a column's height: what a break that costs 1 more must save
 TALLEST = 1000.0  # points; a taller graph is wrapped into columns
 _LEAVE = 9.6  # points below a node at which an edge turns aside
 _DROP = 18.0  # points over a column's first node from which an edge comes down on it: a corner and a head of an arrow
 _BESIDE = 8.0  # points around a number beside a lane
-_NUMBERED = 40  # lanes between which there is room for numbers; more lie as near as other lanes
+NUMBERED = 40  # lanes between which there is room for numbers; more lie as near as other lanes
 _WIDEST = 60 * LANE  # of all lanes on one side: more than 60 are squeezed
 
 
@@ -209,7 +209,7 @@ def lanes_of(edges, ranks, chains):
 def _pitch(graph, side):
     """From one lane to the next: on the right there is room for a number between them, unless they are too many."""
     count = graph.lane_counts[side]
-    if side > 0 and graph.label and count <= _NUMBERED:
+    if side > 0 and graph.label and count <= NUMBERED:
         return max(LANE, graph.label + _BESIDE)
     return min(LANE, _WIDEST / max(1, count))
 
