@@ -11,11 +11,12 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from .routes import NUMBERED, TALLEST, Page, Ranked, columns
+from .routes import NUMBERED, PRICES, TALLEST, Page, Ranked, columns
 
 GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
 _MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
 _NEAR = 2  # operations from an input, up to which a node stands where it is read
+_TRUNK = 20  # what an upright link weighs
 _SWEEPS = 6
 _MOST_WORK = 300_000  # nodes, bends and links that are swept over, in all sweeps; a larger graph gets fewer sweeps
 
@@ -57,7 +58,9 @@ def layout_in(window, sizes, edges, *, factors, tallest, room=None, gap=GAP, tog
         return Layout(0.0, 0.0, [], [])
     graph = _ranked(sizes, edges, room or {}, gap, label)
     free = _free(graph, together)
-    tried = [columns([graph], free, window[0] / window[1] * factor, tallest)[0] for factor in factors]
+    aspects = [window[0] / window[1] * factor for factor in factors]
+    prices = PRICES if len(factors) > 1 else PRICES[:1]
+    tried = [columns([graph], free, aspect, tallest, price)[0] for price in prices for aspect in aspects]
     return _largest(([_placed(Page(graph, starts))] for starts in _distinct(tried)), window, enough)[0]
 
 
@@ -128,13 +131,13 @@ def _aligned(both, keys):
 
 def _ranked(sizes, edges, room, gap, label):
     """The graph with ranks and x, not yet broken into columns."""
-    ranks = _ranks(len(sizes), edges)
+    ranks, away = _ranks(len(sizes), edges)
     chains, extra = _bends(len(sizes), edges, ranks)
     widths = [width for width, _ in sizes] + [6.0] * len(extra)
     all_ranks = ranks + extra
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
     rows = _ordered_rows(all_ranks, links)
-    x = _horizontal(rows, widths, links)
+    x = _horizontal(rows, widths, links, _trunk(links, [*away, *[-1] * len(extra)]))
     kept = [tuple(max((room[node][i] for node in row if node in room), default=0.0) for i in (0, 1)) for row in rows]
     vertical = _vertical(rows, sizes, kept, gap)
     return Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, *vertical, kept, label)
@@ -155,11 +158,11 @@ def _inner_ranks(ranks):
 
 
 def _ranks(count, edges):
-    """Rank = longest path from an input; an input stands just above its first reader.
+    """(rank of each node, operations from the inputs). Rank = longest path; an input stands just above its reader.
 
     So does what needs inputs only and is read late, as the step of a sequence that a recurrent net reads.
     """
-    ranks, away = [0] * count, [0] * count  # away: operations from the inputs
+    ranks, away = [0] * count, [0] * count
     outgoing = [[] for _ in range(count)]
     for source, target, _ in edges:
         outgoing[source].append(target)
@@ -170,7 +173,7 @@ def _ranks(count, edges):
     for node in reversed(range(count)):
         if away[node] <= _NEAR and outgoing[node]:
             ranks[node] = min(ranks[target] for target in outgoing[node]) - 1
-    return ranks
+    return ranks, away
 
 
 def _bends(count, edges, ranks):
@@ -225,33 +228,50 @@ def _mean(values, default):
     return sum(values) / len(values) if values else default
 
 
-def _horizontal(rows, widths, links):
+def _trunk(links, away):
+    """The links that ought to be upright: of those into a node that from the farthest, if there is only one."""
+    into = {}
+    for link in links:
+        into.setdefault(link[1], []).append(link)
+    trunk = set()
+    for found in into.values():
+        farthest = max(away[source] for source, _ in found)
+        deepest = [link for link in found if away[link[0]] == farthest]
+        if len(deepest) == 1 < len(found):
+            trunk.add(deepest[0])
+    return trunk
+
+
+def _horizontal(rows, widths, links, trunk):
     """x of each node: as near to its neighbours' mean as the order and the widths in its rank allow."""
     x = [0.0] * len(widths)
-    above, below = _neighbours(len(widths), links)
+    weighted = [link for link in links for _ in range(_TRUNK if link in trunk else 1)]
+    above, below = _neighbours(len(widths), weighted)
+    heavy = {source for source, _ in trunk}
     for row in rows:
-        _spread(row, [0.0] * len(row), widths, x)
+        _spread(row, [0.0] * len(row), widths, x, heavy)
     for sweep in range(_sweeps(widths, links) + 1):
         neighbours = above if sweep % 2 == 0 else below
         for row in rows if sweep % 2 == 0 else reversed(rows):
-            _spread(row, [_mean([x[m] for m in neighbours[n]], x[n]) for n in row], widths, x)
+            _spread(row, [_mean([x[m] for m in neighbours[n]], x[n]) for n in row], widths, x, heavy)
     return x
 
 
-def _spread(row, wanted, widths, x):
+def _spread(row, wanted, widths, x, heavy):
     """Least squares towards `wanted` under minimal distances: isotonic regression, by pooling violators."""
     offsets, total = [0.0], 0.0
     for left, right in itertools.pairwise(row):
         total += (widths[left] + widths[right]) / 2.0 + SIDE_GAP
         offsets.append(total)
-    pools = []  # [mean, count]
-    for want, offset in zip(wanted, offsets, strict=True):
-        pools.append([want - offset, 1])
+    pools = []  # [mean, weight, count]
+    for node, want, offset in zip(row, wanted, offsets, strict=True):
+        pools.append([want - offset, _TRUNK if node in heavy else 1, 1])
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            mean, count = pools.pop()
-            pools[-1] = [(pools[-1][0] * pools[-1][1] + mean * count) / (pools[-1][1] + count), pools[-1][1] + count]
+            mean, weight, count = pools.pop()
+            before, other, others = pools[-1]
+            pools[-1] = [(before * other + mean * weight) / (other + weight), other + weight, others + count]
     position = 0
-    for mean, count in pools:
+    for mean, _, count in pools:
         for _ in range(count):
             x[row[position]] = mean + offsets[position]
             position += 1

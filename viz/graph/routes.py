@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 LANE, GUTTER = 13.0, 8.0  # points between parallel long edges, and between edges that change column
 _DEAREST = 24  # what a break into columns may cost: see `_costs`
-_PRICE = 0.05  # of a column's height: what a break that costs 1 more must save
+PRICES = 0.12, 0.04  # of a column's height, what a break that costs 1 more must save: clean breaks, or low columns
 TALLEST = 1000.0  # points; a taller graph is wrapped into columns
 _LEAVE = 9.6  # points below a node at which an edge turns aside
 _DROP = 18.0  # points over a column's first node from which an edge comes down on it: a corner and a head of an arrow
@@ -229,21 +229,21 @@ def _width(graph):
     return right - left + _lanes_width(graph, counts[1]) + _pitch(graph, -1) * counts[-1] + 44.0
 
 
-def columns(graphs, boundaries, aspect, tallest=TALLEST):
+def columns(graphs, boundaries, aspect, tallest=TALLEST, worth=PRICES[0]):
     """First rank of each column, in each of `graphs`: [[rank, …] of the first graph, …].
 
     Columns are about equally high, and broken where few edges cross. boundaries: [(rank in each graph), …], where a
-    break may come, at one height in all graphs.
+    break may come, at one height in all graphs. worth: one of `PRICES`.
     """
     total = max(graph.tops[-1] + graph.heights[-1] for graph in graphs)
     count = max(1, round((aspect * total / max(map(_width, graphs))) ** 0.5))
     if total <= tallest or max(len(graph.tops) for graph in graphs) < 8:
         count = 1
-    starts = _even(graphs, boundaries, total, count) if count > 1 else []
+    starts = _even(graphs, boundaries, total, count, worth) if count > 1 else []
     return [list(ranks) for ranks in zip((0,) * len(graphs), *starts, strict=True)]
 
 
-def _even(graphs, boundaries, total, count):
+def _even(graphs, boundaries, total, count, worth):
     """The breaks into at most `count` columns of which the highest is as low as can be; dear breaks count as height."""
     costs = [graph.costs for graph in graphs]
     priced = [(max(cost[rank] for cost, rank in zip(costs, ranks, strict=True)), ranks) for ranks in boundaries]
@@ -256,8 +256,8 @@ def _even(graphs, boundaries, total, count):
             middle = (low + high) / 2
             found = _filled(graphs, usable, total, count, middle)
             low, high, starts = (middle, high, starts) if found is None else (low, middle, found)
-        if high * (1.0 + _PRICE * price) < lowest:
-            best, lowest = starts, high * (1.0 + _PRICE * price)
+        if high * (1.0 + worth * price) < lowest:
+            best, lowest = starts, high * (1.0 + worth * price)
     return best
 
 
