@@ -49,17 +49,18 @@ def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=T
 
 
 def layout_in(window, sizes, edges, *, factors, tallest, room=None, gap=GAP, together=(), label=0.0,
-              enough=1.0):  # fmt: skip
+              enough=1.0, prices=PRICES):  # fmt: skip
     """The layout that shows a graph largest in a window (width, height): of those wrapped for `factors` of its shape.
 
-    More than `enough` is not better: then the first layout of this size is taken.
+    prices: what breaks into columns are worth, see `columns`. More than `enough` is not better: then the first layout
+    of this size is taken.
     """
     if not sizes:
         return Layout(0.0, 0.0, [], [])
     graph = _ranked(sizes, edges, room or {}, gap, label)
     free = _free(graph, together)
     aspects = [window[0] / window[1] * factor for factor in factors]
-    prices = PRICES if len(factors) > 1 else PRICES[:1]
+    prices = prices if len(factors) > 1 else prices[:1]
     tried = [columns([graph], free, aspect, tallest, price)[0] for price in prices for aspect in aspects]
     return _largest(([_placed(Page(graph, starts))] for starts in _distinct(tried)), window, enough)[0]
 

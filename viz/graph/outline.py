@@ -206,7 +206,7 @@ def _candidates(points, size, width):
             yield x + away, y0 + part * down
             yield x - away - size[0], y0 + part * down
         return
-    end = points[1] if points[0][1] == points[1][1] else points[-1]  # of a lane: outside; of a fork: where its branch is
+    end = points[1] if points[0][1] == points[1][1] else points[-1]  # outside a lane; of a fork, where its branch is
     sides = (1, -1) if end[0] >= points[0][0] else (-1, 1)
     for (x, y0), (_, y1) in pieces:
         for side in sides:
