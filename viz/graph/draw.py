@@ -12,6 +12,7 @@ _DOTS_PER_INCH = 144
 _SCREEN = (1050.0, 600.0)  # points of a laptop's window, 1400 × 800 pixels: what fits is seen whole at full size
 _FACTORS = (0.06, 0.12, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.5)  # on the shape of the room: few columns to many
 _TALLEST = 250.0  # points; what is higher may be wrapped
+_FITTING = 100  # nodes up to which a window may hold a graph
 _FAR = 1.2, 1.4  # of a window's height: one scrolls rather down than aside
 _TERSE_GAP = 16.0
 _MANY = 1000  # nodes from which on speed counts
@@ -53,7 +54,7 @@ def draw(flow, *, wrap=True):
     room = _SCREEN[0] - 2 * _MARGIN, _SCREEN[1] - 2 * _MARGIN - Legend(flow, _SCREEN[0]).height
     placed = place(flow, boxes, room) if wrap else layout(*_measures(flow, boxes)[:2], wrap=False)
     for far in _FAR:
-        if wrap and placed.width > room[0]:
+        if wrap and placed.width > room[0] and len(boxes) <= _FITTING:
             placed = place(flow, boxes, (room[0], far * room[1]), _TERSE_GAP)
     legend = Legend(flow, placed.width)
     if placed.height + legend.height + 2 * _MARGIN > _SCREEN[1]:  # there is more room at the sides

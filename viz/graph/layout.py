@@ -16,7 +16,7 @@ from .routes import NUMBERED, PRICES, TALLEST, Page, Ranked, columns
 GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
 _MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
 _NEAR = 2  # operations from an input, up to which a node stands where it is read
-_TRUNK = 20  # what an upright link weighs
+_TRUNK = 100  # what the place of a node on the trunk weighs against that of another beside it
 _SWEEPS = 6
 _MOST_WORK = 300_000  # nodes, bends and links that are swept over, in all sweeps; a larger graph gets fewer sweeps
 
@@ -246,9 +246,12 @@ def _trunk(links, away):
 def _horizontal(rows, widths, links, trunk):
     """x of each node: as near to its neighbours' mean as the order and the widths in its rank allow."""
     x = [0.0] * len(widths)
-    weighted = [link for link in links for _ in range(_TRUNK if link in trunk else 1)]
-    above, below = _neighbours(len(widths), weighted)
+    above, below = _neighbours(len(widths), links)
+    for source, target in trunk:
+        above[target] = [source]
     heavy = {source for source, _ in trunk}
+    for source in heavy:
+        below[source] = [target for target in below[source] if (source, target) in trunk]
     for row in rows:
         _spread(row, [0.0] * len(row), widths, x, heavy)
     for sweep in range(_sweeps(widths, links) + 1):
