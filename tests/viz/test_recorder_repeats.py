@@ -223,6 +223,46 @@ def test_the_lines_of_a_step_that_is_unlike_those_before():
     }
 
 
+def test_bytes_kept_for_backward_are_those_of_the_last_step():
+    layer = nn.Linear(5, 5)
+
+    def kept(*steps):
+        with viz.record(layer) as recording:
+            for samples, function in steps:
+                function(layer(tg.ones(samples, 5)).tanh()).sum().backward()
+        return [operation.saved_bytes for operation in recording.trace.operations.values()]
+
+    def square(x):
+        return x * x
+
+    for steps in ([(8, square)], [(8, square)] * 4, [(8, square)] * 4 + [(2, square)], [(8, square), (8, tg.exp)]):
+        assert None not in kept(*steps) and kept(*steps) == kept(steps[-1])
+    assert kept((8, square))[:2] == [8 * 5 * 4, 8 * 5 * 4]
+
+
+def test_a_second_pass_through_a_graph_is_shown_alone():
+    w = tg.tensor([1.0, 2.0], requires_grad=True)
+    with viz.record(names={"w": w}) as recording:
+        h = w * 3.0
+        first, second = (h * 2.0).sum(), (h * h).sum()
+        first.backward(retain_graph=True)
+        second.backward()
+    trunk, other, *_ = recording.trace.operations.values()
+    assert trunk.gradient.largest == 12.0 and trunk.sent[0].largest == 36.0
+    assert recording.trace.leaves[0].gradient.largest == 36.0
+    assert other.gradient is None and other.sent == (None, None)
+
+
+def test_losses_that_share_only_parameters_are_shown_together():
+    w = tg.tensor([1.0, 2.0], requires_grad=True)
+    with viz.record(names={"w": w}) as recording:
+        first, second = (w * 2.0).sum(), (w * w).sum()
+        first.backward()
+        second.backward()
+    assert all(operation.gradient is not None for operation in recording.trace.operations.values())
+    assert recording.trace.leaves[0].gradient.rms == pytest.approx(np.sqrt(np.mean(w.grad.numpy() ** 2)))
+
+
 def test_a_look_at_the_loss_and_clipped_gradients_do_not_disturb():
     model, kinds = nets.net(1), []
     optimizer = tg.optim.SGD(model.parameters(), lr=0.1)

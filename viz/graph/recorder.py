@@ -28,10 +28,6 @@ class Recording(Watcher):
     def trace(self):
         self._replay()
         trace = self._finished if self._finished is not None else self._trace
-        if not trace.saved_bytes and self._saved_by is not None:
-            names, saved = self._saved_by
-            if names == tuple([record[1] for record in trace.records.values()]):
-                trace.saved_bytes = dict(zip(trace.records, saved, strict=True))
         self._settle_rates()
         return trace
 

@@ -85,10 +85,15 @@ class Pattern:
         row_of |= {node: row + k for k, node in enumerate(sums)}
         row_of |= {totals[k]: row for row, k in enumerate(self.several, self.seeds.stop)}
         self.arrived, self.rows_of_totals = [[row_of[end] for end in ends] for ends in (reached, totals)]
+        self.first_shape = gathered.ran[0][3].shape
         self.size, self.first_leaf = len(gathered.ran), self.seeds.stop + len(self.several)
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
         # Of a `Step`, in forward order: rows of the gradients and of the outputs.
         self.rows_of_step = np.array([self.arrived[::-1], self.visited[::-1]])
+
+    def may_fit(self, gathered):
+        """Whether a first look finds nothing else: as many operations, and an output of the same shape."""
+        return len(gathered.ran) == self.size and gathered.ran[0][3].shape == self.first_shape
 
     def repeat(self, gathered, names):
         """The `Repeat` that was gathered; None if it is not like this pattern."""
@@ -167,7 +172,7 @@ class Repeat:
         before = self.pattern.trace.details.values()
         self.looks = [Look(like.line) for like in before]
         for look, (node, _, _, data) in zip(self.looks, gathered.ran):
-            look.at_output(node.name, data)
+            look.at_output(node, data)
         for place, (_, gradient, _) in zip(self.pattern.visited, gathered.went):
             self.looks[place].at_gradient(gradient)
 
@@ -197,6 +202,7 @@ class Repeat:
         trace.roots = [orders[place] for place in pattern.roots]
         trace.seeds = dict(zip(trace.roots, pattern.seeds, strict=True))
         trace.details = dict(zip(orders, self.looks))
+        trace.saved_bytes = {order: like.saved_bytes[old] for old, order in order_of.items() if old in like.saved_bytes}
         for reference, place in self.made:
             if reference() is not None:
                 trace.remember_output(reference(), orders[place])

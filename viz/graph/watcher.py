@@ -39,7 +39,7 @@ class Watcher(Tracer):
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
         self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
         self._held = None  # with details: a `Repeat` that nobody has looked at closely yet, and what was gathered
-        self._with_lines = self._details  # gather the lines of the program, too
+        self._thorough = True  # gather all that a pattern needs, for one is to be learnt
         self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
         self._stack = contextlib.ExitStack()
 
@@ -70,8 +70,11 @@ class Watcher(Tracer):
         else:
             self._loss = loss_of(outputs)
             self.forward, self.expects = self._interrupt, 0
-            self._gathered.began = outputs, gradients
-            return self._gathered.went
+            gathered = self._gathered
+            gathered.began = outputs, gradients
+            if self._thorough or not (self._patterns and self._patterns[0].may_fit(gathered)):
+                gathered.note_saved()
+            return gathered.went
         return None
 
     def end_backward(self):
@@ -130,15 +133,15 @@ class Watcher(Tracer):
 
     def _begin_step(self):
         """Leave the next step out, gather it, or record it at once."""
-        if self._idle or self._wait or self._saved_by is None:
+        if self._idle or self._wait or self._passes == 0:
             self._tell_tracer()
             self._wait = max(0, self._wait - 1)
             if self._idle:
                 self.forward = _ignore
         else:
-            self._gathered = gathered = Gathered(self._overflow, self._with_lines)
+            self._gathered = gathered = Gathered(self._overflow, self._details and self._thorough)
             self.forward, self.ran = gathered.forward, gathered.ran
-            known = self._patterns and not self._with_lines
+            known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
 
     def _tell_tracer(self):
@@ -162,9 +165,11 @@ class Watcher(Tracer):
             return
         self._tell_tracer()
         self._known_rows = gathered.seen()
-        lines = self._lines_of(gathered) if self._details else ()
-        for (node, inputs, output, data), numbers, line in zip_longest(gathered.ran, gathered.rows, lines):
-            self.forward(node, inputs, output, data, numbers, line)
+        if gathered.began is None:
+            gathered.note_saved()
+        facts = gathered.rows, self._lines_of(gathered) if self._details else (), gathered.saved or ()
+        for (node, inputs, output, data), *known in zip_longest(gathered.ran, *facts):
+            self.forward(node, inputs, output, (data, *known))
         self._known_rows = {}
         if gathered.began is not None:
             super().begin_backward(*gathered.began)
@@ -188,14 +193,14 @@ class Watcher(Tracer):
             if repeat is not None:
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0
-                self._held, self._with_lines = (repeat, gathered) if self._details else None, False
+                self._held, self._thorough = (repeat, gathered) if self._details else None, False
                 return repeat.step(self._loss)
         return None
 
     def _learn(self, gathered, step):
         """Remember what this step did, for the next that is like it."""
-        self._with_lines = self._details and gathered.lines is None
-        if not self._with_lines:
+        self._thorough = gathered.saved is None or (self._details and gathered.lines is None)
+        if not self._thorough:
             pattern = Pattern.of(gathered, self._trace, step.structure)
             if pattern is not None:
                 self._patterns = [pattern, *self._patterns[: _PATTERNS - 1]]
