@@ -52,18 +52,16 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if start.order:
                 heappush(waiting, (-start.order, start))
     try:
-        watching, tell, keeps_leaves = [], [], create_graph
+        watching, tell, keeps_leaves = bool(observers), [], create_graph
         if observers:
             arrays = [array_of(g) for g in gradients]
             for observer in observers:
                 answer = observer.begin_backward(outputs, arrays)
-                if answer is not False:
-                    watching.append(observer)
-                    tell.append(answer.append if type(answer) is list else _teller(observer))
-                    keeps_leaves = keeps_leaves or observer.keeps_arrays
+                tell.append(_teller(observer) if answer is None else answer.append)
+                keeps_leaves = keeps_leaves or observer.keeps_arrays
         # What an observer has been shown it may keep, until the pass is over or longer: no adding to that array.
         new = _SHOWN if watching else _OURS
-        keeps = create_graph or bool(watching)
+        keeps = create_graph or watching
         while waiting:
             node = heappop(waiting)[1]
             dz = arrived.pop(node)[0]
@@ -112,11 +110,11 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if not retain_graph and node.saved:
                 node.saved = FREED
         if watching:
-            for observer in watching:
+            for observer in observers:
                 observer.leaves(arrived)
     finally:
         now.grad_enabled = recorded
-        for observer in observers:
+        for observer in (*observers, *now.resting):
             observer.end_backward()
     for leaf, (gradient, _) in arrived.items():
         if leaf._hooks:

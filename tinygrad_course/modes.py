@@ -10,13 +10,14 @@ import threading
 class State:
     """What is true for the code that runs now in one Python thread."""
 
-    __slots__ = ("grad_enabled", "observers", "paths", "scope")
+    __slots__ = ("grad_enabled", "observers", "paths", "resting", "scope")
 
     def __init__(self):
         self.grad_enabled = True
         self.scope = ""  # dotted path of the layer that is running, "" outside of any
         self.paths = None  # id(module) -> dotted path in the network that is running
         self.observers = ()
+        self.resting = ()  # observers that are only told when a backward pass has ended
 
 
 class _Thread(threading.local):
@@ -102,8 +103,8 @@ class Observer:
     `leaves(arrived)`: backward is through; {leaf: (its whole gradient, …)}, before its hooks and `.grad`, to be looked
         at until `end_backward`. With `create_graph` the gradient is a tensor.
     `begin_backward(outputs, gradients)` and `end_backward()` frame a pass, the latter even if an operation raises.
-        Where the former returns False, the observer is told of nothing between, and costs nothing. Where it returns a
-        list, what `backward` would be told is appended to it, as (node, gradient, contributions).
+        Where the former returns a list, what `backward` would be told is appended to it, as (node, gradient,
+        contributions).
     `changing()`: a tensor is about to be changed in place: let go of its numbers while they are the old ones.
     `exposing()`: somebody is about to get hold of a tensor's array, and may write there: the same.
     `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers.
@@ -146,11 +147,26 @@ class Observer:
 @contextlib.contextmanager
 def observe(observer):
     """Let `observer` watch what this thread does."""
-    thread.state.observers = (*thread.state.observers, observer)
+    rest(observer, False)
     try:
         yield observer
     finally:
-        thread.state.observers = tuple(o for o in thread.state.observers if o is not observer)
+        _leave(observer)
+
+
+def _leave(observer):
+    now = thread.state
+    now.observers = tuple([one for one in now.observers if one is not observer])
+    now.resting = tuple([one for one in now.resting if one is not observer])
+
+
+def rest(observer, resting=True):
+    """Let an observer rest, or no longer: meanwhile it is told of nothing but `end_backward`, and costs nothing."""
+    _leave(observer)
+    if resting:
+        thread.state.resting = (*thread.state.resting, observer)
+    else:
+        thread.state.observers = (*thread.state.observers, observer)
 
 
 def outside(what):

@@ -223,6 +223,21 @@ def test_the_lines_of_a_step_that_is_unlike_those_before():
     }
 
 
+def test_between_recorded_steps_nobody_watches():
+    w, watched = tg.tensor([1.0, 2.0], requires_grad=True), []
+    with viz.record(names={"w": w}, every=3, details=True) as recording:
+        for k in range(8):
+            watched.append(recording in thread.state.observers)
+            y = (w * float(k)).tanh()
+            y.sum().backward()
+            if k == 6:
+                y.zero_()
+    assert watched == [True, False, False, True, False, False, True, False]
+    assert not thread.state.observers and not thread.state.resting
+    product, tanh, _ = recording.trace.operations.values()
+    assert len(recording.steps) == 3 and product.activation.largest == 12.0 and tanh.details.output.zeros == 0
+
+
 def test_bytes_kept_for_backward_are_those_of_the_last_step():
     layer = nn.Linear(5, 5)
 

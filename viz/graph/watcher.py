@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from tinygrad_course.modes import observe
+from tinygrad_course.modes import observe, rest
 
 from .gathered import ROOM, Gathered
 from .repeat import Pattern
@@ -63,8 +63,6 @@ class Watcher(Tracer):
     # ------------------------------------------------------------------------------------ what the tape tells
 
     def begin_backward(self, outputs, gradients):
-        if self._idle:
-            return False
         if self._gathered is None:
             super().begin_backward(outputs, gradients)
         else:
@@ -95,8 +93,13 @@ class Watcher(Tracer):
                 if self._optimizer is not None:
                     self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
         self._passes += 1
-        self._idle = self._passes % self._every != 0
-        self._begin_step()
+        if self._idle != (self._passes % self._every != 0):
+            self._idle = not self._idle
+            self._look_closer()
+            self._tell_tracer()
+            rest(self, self._idle)
+        if not self._idle:
+            self._begin_step()
 
     def _make_steps(self):
         """Make a `Step` of each `LaterStep`."""
@@ -132,12 +135,10 @@ class Watcher(Tracer):
     # ------------------------------------------------------------------------------------ who is told
 
     def _begin_step(self):
-        """Leave the next step out, gather it, or record it at once."""
-        if self._idle or self._wait or self._passes == 0:
+        """Gather the next step, or record it at once."""
+        if self._wait:
             self._tell_tracer()
-            self._wait = max(0, self._wait - 1)
-            if self._idle:
-                self.forward = _ignore
+            self._wait -= 1
         else:
             self._gathered = gathered = Gathered(self._overflow, self._details and self._thorough)
             self.forward, self.ran = gathered.forward, gathered.ran
@@ -227,7 +228,3 @@ class Watcher(Tracer):
             for order, look in pattern.trace.details.items():
                 known[pattern.trace.records[order][1:3]].append(look.line)
         return [lines.pop(0) if (lines := known[node.name, node.scope]) else None for node, *_ in gathered.ran]
-
-
-def _ignore(node, inputs, output):
-    pass
