@@ -51,6 +51,13 @@ class Explanation:
         )  # fmt: skip
         self.gradients = {quantities[leaf].name: total(ways) for leaf, ways in paths.items()}
 
+    def put_on(self, vertices):
+        """Write the local derivatives that are one number to the operations of a graph model, for their edges."""
+        operations = {vertex.order: vertex for vertex in vertices if vertex.is_operation}
+        for local in self.locals:
+            if local.jacobian.size == 1 and self.orders[local.target] in operations:
+                operations[self.orders[local.target]].derivatives[local.slot] = explain_text.number(local.jacobian)
+
     def text(self):
         return explain_text.as_text(self)
 

@@ -83,6 +83,21 @@ def test_the_neuron_in_full():
     assert found._repr_latex_().startswith(r"\begin{align*}")
 
 
+def test_edges_carry_local_derivatives():
+    """The product of the numbers along a path is what that path brings."""
+    names = _scalars(w=0.5, x=2.0, b=-1.0)
+    flow = viz.gradient_flow(lambda: (names["w"] * names["x"] + names["b"]).sigmoid(), names=names)
+    found = [(flow.node(edge.source).name, flow.node(edge.target).name, edge.derivative) for edge in flow.edges]
+    assert found == [
+        ("w", "mul", "2"), ("x", "mul", "0.5"), ("mul", "add", "1"), ("b", "add", "1"), ("add", "sigmoid", "0.25"),
+    ]  # fmt: skip
+    assert 'label=" ×0.25 "' in flow.to_dot()
+    assert "by the local derivative 0.25" in flow.to_dot()
+    assert "×0.25" in flow.to_html() and "×0.25" in flow.to_svg(renderer="builtin")
+    both = viz.gradient_flow(lambda: names["w"] * names["w"], names=names)
+    assert 'label=" ×0.5, 50% "' in both.to_dot()
+
+
 def test_scaling_forward_scales_backward():
     names = _scalars(a=1.5, b=-2.0)
     once = viz.explain(lambda: names["a"] * names["b"], names=names).gradients

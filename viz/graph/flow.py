@@ -170,6 +170,8 @@ def gradient_flow(
     if index is not None:
         vertices[index].node.is_reference = True
         name = vertices[index].node.name
+    if explanation is not None:
+        explanation.put_on(vertices)
     used, groups, folds = levels.at_level(vertices, skips, level)
     nodes, edges = view.compose(vertices, skips, values.shares(vertices), groups, folds)
     chosen = values.choose_scale([v.node.value for v in vertices if not v.node.is_neutral], scale)

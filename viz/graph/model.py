@@ -97,7 +97,7 @@ class Edge:
 
     rms: RMS of the contribution that the target sends back along this edge, None without one.
     share: ‖contribution‖ / Σ‖contributions‖ over all edges that leave the source, where there are several;
-    agreement: how these go together.
+    agreement: how these go together; derivative: ∂target/∂source where both are numbers and it is known, as text.
     """
 
     source: str
@@ -109,6 +109,7 @@ class Edge:
     maker: int = -1  # the vertex of the operation level that it leaves,
     reader: int = -1  # and the one that it enters
     agreement: object = None
+    derivative: str | None = None
 
 
 @dataclass
@@ -120,6 +121,7 @@ class Vertex:
     operands: list = field(default_factory=list)
     is_operation: bool = True
     is_sum: bool = True  # whether its gradient is the sum of the contributions: no hook and no loss of its own
+    derivatives: dict = field(default_factory=dict)  # slot -> local derivative, of an operation on numbers
 
 
 def build(trace):
