@@ -26,6 +26,8 @@ from .explain_graph import (
     values_of,
     with_formula,
 )
+from .explain_kept import recover
+from .graph.aside import gradients_aside, refuse_hooks
 from .graph.rules import rule_of
 from .graph.source import check_model, check_names, loss_from
 from .graph.spectrum import vertices_behind
@@ -36,16 +38,25 @@ class Explanation:
 
     quantities, locals: lists of `Quantity` (each behind what it reads) and `Local`; paths: {index of a variable: list
     of `Path`}; gradients: {name of the variable: the sum over its paths}; error: the largest difference between these
-    sums and what backward computes, relative to the latter; orders: place of each quantity on the tape's clock.
+    sums and what backward computes, relative to the latter; differing: indices of the variables where it is more than
+    rounding, for a backward that is no derivative; orders: place of each quantity on the tape's clock.
     """
 
     orders = ()
+    differing = frozenset()
 
     def __init__(self, quantities, local_derivatives, paths, loss, error):
         self.quantities, self.locals, self.paths, self.loss, self.error = (
             quantities, local_derivatives, paths, loss, error,
         )  # fmt: skip
         self.gradients = {quantities[leaf].name: total(ways) for leaf, ways in paths.items()}
+
+    def put_on(self, vertices):
+        """Write the local derivatives that are one number to the operations of a graph model, for their edges."""
+        operations = {vertex.order: vertex for vertex in vertices if vertex.is_operation}
+        for local in self.locals:
+            if local.jacobian.size == 1 and self.orders[local.target] in operations:
+                operations[self.orders[local.target]].derivatives[local.slot] = explain_text.number(local.jacobian)
 
     def text(self):
         return explain_text.as_text(self)
@@ -55,7 +66,7 @@ class Explanation:
         return explain_text.as_latex(self)
 
     def data(self):
-        """Everything as dicts, lists, strings and numbers."""
+        """Everything as dicts, lists, strings and numbers; what JSON has no number for is "nan", "inf" or "-inf"."""
         return explain_text.as_data(self)
 
     __str__ = text
@@ -80,7 +91,8 @@ def explain(loss, model=None, *, names=None):
     model: names the parameters; names: {"w": w, …} names other tensors, `names=locals()` will do.
 
     Raises TypeError for another source, RuntimeError for a loss without a graph or with a freed one, ValueError for a
-    graph that is too large to be read: more than 48 operations, 16 numbers in a tensor, or 200 paths.
+    graph that is too large to be read (more than 48 operations, 16 numbers in a tensor, or 200 paths) or has gradient
+    hooks, which may do what no chain rule says.
     """
     check_model(model)
     check_names(names)
@@ -94,10 +106,12 @@ def explanation_of(loss, watcher, model=None, names=None):
     """`explain` of a loss whose graph is alive; `watcher` has seen it being made, or has seen nothing."""
     vertices = vertices_behind(loss.node)
     check_size(vertices)
+    refuse_hooks(vertices, "explain")
     place = {vertex: index for index, vertex in enumerate(vertices)}
     with tinygrad_course.no_grad():
         local_derivatives = locals_of(vertices, place)
     paths = paths_of(vertices, local_derivatives)
+    recover(vertices, loss, watcher)
     values, operands = values_of(vertices, place, watcher, loss)
     gradients = gradients_of(vertices, local_derivatives)
     known = names_of(vertices, model, names, len(vertices) - 1)
@@ -106,17 +120,26 @@ def explanation_of(loss, watcher, model=None, names=None):
                  gradients[i], rule_of(vertex.name).words if isinstance(vertex, Function) else "")
         for i, vertex in enumerate(vertices)
     ]  # fmt: skip
-    quantities += [Quantity(name, "data", (), value, None, "") for name, value in watcher.constants(names)]
+    quantities += [Quantity(name, "data", (), value, None, "") for name, value in watcher.constants(names, set(known))]
     with_formulas = [with_formula(local, quantities) for local in local_derivatives]
     leaves = [vertices[leaf] for leaf in paths]
     try:
-        exact = tinygrad_course.grad(loss, leaves, retain_graph=True)
+        exact = gradients_aside(loss, leaves)
     except RuntimeError as error:
         raise freed(error) from None
-    errors = [
-        float(np.abs(total(ways) - g._data).max(initial=0.0)) / max(float(np.abs(g._data).max(initial=0.0)), 1e-300)
-        for ways, g in zip(paths.values(), exact, strict=True)
-    ]  # fmt: skip
-    found = Explanation(quantities, with_formulas, paths, len(vertices) - 1, max(errors, default=0.0))
+    errors = {leaf: _error(total(ways), g._data) for (leaf, ways), g in zip(paths.items(), exact, strict=True)}
+    found = Explanation(quantities, with_formulas, paths, len(vertices) - 1, max(errors.values(), default=0.0))
+    found.differing = frozenset(
+        leaf for leaf, g in zip(paths, exact, strict=True) if errors[leaf] > np.sqrt(np.finfo(g._data.dtype).eps)
+    )
     found.orders = tuple(vertex.order for vertex in vertices)
     return found
+
+
+def _error(found, exact):
+    """The largest difference by the largest number; two that are both NaN, or the same Inf, do not differ."""
+    same = (found == exact) | (np.isnan(found) & np.isnan(exact))
+    with np.errstate(invalid="ignore"):
+        largest = float(np.where(same, 0.0, np.abs(found - exact)).max(initial=0.0))
+    size = float(np.abs(exact[np.isfinite(exact)]).max(initial=0.0))
+    return largest / max(size, 1e-300) if np.isfinite(largest) else np.inf

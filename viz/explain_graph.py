@@ -60,9 +60,19 @@ class Values(Observer):
                 if tensor is not None and edge is None and tensor._data.size <= MOST_NUMBERS:
                     self._constants.setdefault(id(tensor), tensor)
 
-    def constants(self, names):
+    def recovered(self, node, inputs, output):
+        """Take in what was found of an operation that ran before; inputs: its constants, as tensors."""
+        self.inputs[node.order] = inputs
+        self._constants.update((id(t), t) for t in inputs if t is not None and t._data.size <= MOST_NUMBERS)
+        if output is not None:
+            self.outputs[node.order] = np.array(output)
+
+    def constants(self, names, taken):
         """(name, value) of the operands that are data, in the order of `constant_index`."""
-        known = {id(tensor): name for name, tensor in (names or {}).items()}
+        known = {}
+        for name, tensor in (names or {}).items():
+            if id(tensor) in self._constants and id(tensor) not in known:
+                known[id(tensor)] = _unique(name, taken)
         for number, tensor in enumerate(self._constants.values()):
             value = np.array(tensor._data)
             plain = explain_text.number(value) if value.size == 1 else f"c{explain_text.subscript(number + 1)}"
@@ -177,14 +187,13 @@ def values_of(vertices, place, watcher, loss):
 
 
 def names_of(vertices, model, names, loss):
-    """A name for each vertex: the given one, the parameter's, or x₁, x₂, … and z₁, z₂, …; the loss is L."""
-    given = {}
-    for name, tensor in (names or {}).items():
-        if isinstance(tensor, TensorBase):
-            given.setdefault(tensor if tensor.node is None else tensor.node, " ".join(str(name).split()))
-    for name, parameter in model.named_parameters() if model is not None else ():
-        given.setdefault(parameter, name)
-    taken = set(given.values())
+    """A name of its own for each vertex: the given one, the parameter's, or x₁, … and z₁, …; the loss is L."""
+    behind = set(vertices)
+    given, taken = {}, set()
+    for name, tensor in (*(names or {}).items(), *(model.named_parameters() if model is not None else ())):
+        vertex = None if not isinstance(tensor, TensorBase) else tensor if tensor.node is None else tensor.node
+        if vertex is not None and vertex in behind and vertex not in given:
+            given[vertex] = _unique(name, taken)
     fresh = {letter: map(f"{letter}{{}}".format, map(explain_text.subscript, itertools.count(1))) for letter in "xz"}
     found = []
     for index, vertex in enumerate(vertices):
@@ -196,6 +205,17 @@ def names_of(vertices, model, names, loss):
             name = next(candidate for candidate in fresh[letter] if candidate not in taken)
         found.append(name)
     return found
+
+
+def _unique(name, taken):
+    """A name on one line that no other has; it is taken from then on."""
+    name = plain = " ".join(str(name).split()) or "?"
+    again = 1
+    while name in taken:
+        again += 1
+        name = f"{plain} ({again})"
+    taken.add(name)
+    return name
 
 
 def with_formula(local, quantities):

@@ -1,5 +1,6 @@
 """An explanation in words: as text, as LaTeX, as plain data."""
 
+import math
 import re
 
 import numpy as np
@@ -16,6 +17,8 @@ def subscript(number):
 def number(value):
     """One number as `-0.25` or a small array as `(1, 2)` or `[1 2; 3 4]`, with a real minus."""
     value = np.asarray(value)
+    if value.dtype.kind == "U":  # of `data`, which spells NaN and Inf
+        value = value.astype(float)
     if value.size == 1:
         return f"{float(value.reshape(())):.5g}".replace("-", "−")
     if value.ndim == 1:
@@ -50,8 +53,10 @@ def _letters(explanation, index):
     return letters
 
 
-def _with_names(formula, letters):
-    return re.sub(_LETTER, lambda match: letters[match[1]].name if match[1] in letters else match[0], formula)
+def _with_names(formula, letters, missing=None):
+    return re.sub(
+        _LETTER, lambda match: letters[match[1]].name if match[1] in letters else missing or match[0], formula
+    )
 
 
 def derivative(explanation, local, over="/"):
@@ -69,8 +74,8 @@ def _forward(explanation, index):
     rule = rule_of(quantity.op)
     formula = rule.forward.split(" = ", 1)[-1]
     operands = [explanation.quantities[o].name for o in quantity.operands if o is not None]
-    if rule.factors and set(re.findall(_LETTER, formula)) <= set(letters):
-        return _with_names(formula, letters)
+    if rule.factors and operands:
+        return _with_names(formula, letters, "…")  # a constant that nobody saw and nobody kept
     return f"{quantity.op}({', '.join(operands)})"
 
 
@@ -84,6 +89,12 @@ def _numbers(explanation, local):
     known = {letter: float(q.value.reshape(())) for letter, q in letters.items() if q.value is not None}
     filled = with_numbers(local.factor, **known)
     return named, filled, value
+
+
+def _beside_grad(explanation, leaf):
+    if leaf in explanation.differing:
+        return "(but backward puts something else into .grad: an operation's backward is not its derivative)"
+    return "(what backward puts into .grad)"
 
 
 def as_text(explanation):
@@ -121,7 +132,7 @@ def as_text(explanation):
         if len(ways) > 1:
             lines.append(f"{indent} = " + " + ".join(results))
         result = number(explanation.gradients[explanation.quantities[leaf].name])
-        lines.append(f"{indent} = {result}   (what backward puts into .grad)")
+        lines.append(f"{indent} = {result}   {_beside_grad(explanation, leaf)}")
     return "\n".join(lines)
 
 
@@ -129,6 +140,8 @@ def as_text(explanation):
 
 
 def _name_in_latex(name):
+    if re.fullmatch(r"−?(\d.*|inf|nan)", name):  # a constant
+        return _number_in_latex(float(name.replace("−", "-")))
     plain = re.fullmatch(r"([A-Za-zŷ])([₀-₉]*)", name)
     if plain:
         digits = plain[2].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
@@ -148,6 +161,8 @@ def _number_in_latex(value):
     value = np.asarray(value)
     if value.size == 1:
         text = f"{float(value.reshape(())):.5g}"
+        if not np.isfinite(value).all():
+            return text.replace("inf", r"\infty").replace("nan", r"\mathrm{NaN}")
         mantissa, _, exponent = text.partition("e")
         return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else text
     rows = value.reshape(-1, value.shape[-1]) if value.ndim > 1 else value.reshape(1, -1)
@@ -164,17 +179,23 @@ def as_latex(explanation):
         if named is not None and not re.fullmatch(r"−?1", local.factor):
             letters = {k: _name_in_latex(q.name) for k, q in _letters(explanation, local.target).items()}
             parts.insert(0, _formula_in_latex(local.factor, letters))
-        lines.append(f"{_fraction(explanation, local)} &= " + " = ".join(parts))
+        lines.append(_equation(_fraction(explanation, local), *parts))
     for leaf, ways in explanation.paths.items():
         quantity = explanation.quantities[leaf]
         steps = [[explanation.locals[s] for s in way.steps] for way in ways]
         products = [r" \cdot ".join(_fraction(explanation, one) for one in way) for way in steps]
         factors = [r" \cdot ".join(_factor_in_latex(one.jacobian) for one in way) for way in steps]
-        lines.append(
-            rf"\frac{{\partial {loss}}}{{\partial {_name_in_latex(quantity.name)}}} &= {' + '.join(products)} "
-            rf"= {' + '.join(factors)} = {_number_in_latex(explanation.gradients[quantity.name])}"
-        )
+        lines.append(_equation(
+            rf"\frac{{\partial {loss}}}{{\partial {_name_in_latex(quantity.name)}}}", " + ".join(products),
+            " + ".join(factors), _number_in_latex(explanation.gradients[quantity.name]),
+        ))  # fmt: skip
     return " \\\\\n".join(lines)
+
+
+def _equation(left, *right):
+    """`left &= a = b = c`, without what would be said twice."""
+    parts = [part for before, part in zip((left, *right), right, strict=False) if part != before]
+    return f"{left} &= {' = '.join(parts)}"
 
 
 def _formula_in_latex(factor, letters):
@@ -196,7 +217,7 @@ def _factor_in_latex(matrix):
 
 def as_data(explanation):
     def plain(array):
-        return None if array is None else np.asarray(array, dtype=float).tolist()
+        return None if array is None else _spelled(np.asarray(array, dtype=float).tolist())
 
     derivatives = []
     for local in explanation.locals:
@@ -220,5 +241,12 @@ def as_data(explanation):
         ],
         "gradients": {name: plain(value) for name, value in explanation.gradients.items()},
         "loss": explanation.loss,
-        "error": explanation.error,
+        "error": _spelled(explanation.error),
     }  # fmt: skip
+
+
+def _spelled(numbers):
+    """Numbers, or lists of them, with "nan", "inf" and "-inf" for what JSON has no numbers for."""
+    if isinstance(numbers, list):
+        return [_spelled(number) for number in numbers]
+    return numbers if math.isfinite(numbers) else str(float(numbers))

@@ -9,6 +9,7 @@ import viz_nets as nets
 import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
+from tinygrad_course.function import Function
 
 
 def _leaf(value):
@@ -82,6 +83,21 @@ def test_the_neuron_in_full():
     assert found._repr_latex_().startswith(r"\begin{align*}")
 
 
+def test_edges_carry_local_derivatives():
+    """The product of the numbers along a path is what that path brings."""
+    names = _scalars(w=0.5, x=2.0, b=-1.0)
+    flow = viz.gradient_flow(lambda: (names["w"] * names["x"] + names["b"]).sigmoid(), names=names)
+    found = [(flow.node(edge.source).name, flow.node(edge.target).name, edge.derivative) for edge in flow.edges]
+    assert found == [
+        ("w", "mul", "2"), ("x", "mul", "0.5"), ("mul", "add", "1"), ("b", "add", "1"), ("add", "sigmoid", "0.25"),
+    ]  # fmt: skip
+    assert 'label=" ×0.25 "' in flow.to_dot()
+    assert "by the local derivative 0.25" in flow.to_dot()
+    assert "×0.25" in flow.to_html() and "×0.25" in flow.to_svg(renderer="builtin")
+    both = viz.gradient_flow(lambda: names["w"] * names["w"], names=names)
+    assert 'label=" ×0.5, 50% "' in both.to_dot()
+
+
 def test_scaling_forward_scales_backward():
     names = _scalars(a=1.5, b=-2.0)
     once = viz.explain(lambda: names["a"] * names["b"], names=names).gradients
@@ -99,6 +115,100 @@ def test_a_loss_that_is_there_already_and_a_model():
     assert np.allclose(found.gradients["weight"], model.weight.grad.numpy())
     with pytest.raises(RuntimeError, match=r"freed .* explain before it"):
         viz.explain(loss)
+
+
+KEPT = {  # made before anyone looked: its values and constants come from what backward needs
+    "sum": (lambda a, b: (a * a + 1.0).log() * b, ["z₁ = a · a = 9", "z₂ = z₁ + 1 = 10"]),
+    "constant of the loss": (lambda a, b: a * b - 4.0, ["L = z₁ − 4 = 2"]),
+    "constant in front": (lambda a, b: (0.5 - a * b).sin(), ["z₂ = 0.5 − z₁ = −5.5"]),
+    "product": (lambda a, b: (a * 3.0).exp() / 2.0 + b, ["z₁ = a · 3 = 9", "z₃ = z₂ / 2 = 4051.5"]),
+    "power": (lambda a, b: a**3.0 * b, ["z₁ = a^3 = 27"]),
+    "what nobody kept": (lambda a, b: ((a + 1.0) + b) * 2.0, ["z₁ = a + …"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_loss_that_ran_before(name):
+    build, lines = KEPT[name]
+    leaves = _scalars(a=3.0, b=2.0)
+    loss = build(**leaves)
+    found = viz.explain(loss, names=leaves)
+    for line in lines:
+        assert f"  {line}\n" in found.text()
+    again = viz.explain(loss, names=leaves)
+    assert again.text() == found.text()
+    loss.backward()  # what it had kept is still there
+    for leaf, tensor in leaves.items():
+        assert np.allclose(found.gradients[leaf], tensor.grad.numpy(), rtol=1e-12)
+
+
+def test_hooks_are_refused():
+    a = _leaf(1.0)
+    h = a * 2.0
+    loss = h * 3.0
+    handle = h.register_hook(lambda gradient: gradient * 10.0)
+    with pytest.raises(ValueError, match=r"explain .* hook on the gradient of mul .* remove the hook"):
+        viz.explain(loss, names={"a": a})
+    assert viz.gradient_flow(loss).explanation is None
+    handle.remove()
+    a.register_hook(lambda gradient: gradient * 10.0)
+    with pytest.raises(ValueError, match=r"hook on the gradient of a leaf of shape \(\)"):
+        viz.explain(loss)
+
+
+class Clipped(Function):
+    """z = x, and a gradient that is cut off at 1: no derivative of anything."""
+
+    __slots__ = ()
+
+    def forward(self, x):
+        return x.copy()
+
+    def backward(self, dz):
+        return np.clip(dz, -1.0, 1.0)
+
+
+def test_a_backward_that_is_no_derivative():
+    a, b = _leaf(1.0), _leaf(2.0)
+    found = viz.explain(lambda: Clipped()(a) * 3.0 + b, names={"a": a, "b": b})
+    assert found.error == 2.0
+    assert "= 3   (but backward puts something else into .grad" in found.text()
+    assert found.text().count("(what backward puts into .grad)") == 1  # of b
+
+
+def test_a_tensor_that_retains_its_gradient_keeps_it():
+    a = _leaf(1.0)
+    h = a * 2.0
+    h.retain_grad()
+    viz.explain(h * 3.0)
+    assert h.grad is None
+
+
+@pytest.mark.parametrize(("value", "spelled", "latex"), [(-1.0, "nan", r"\mathrm{NaN}"), (0.0, "inf", r"\infty")])
+def test_numbers_that_are_none(value, spelled, latex):
+    a = _leaf(value)
+    found = viz.explain(lambda: a.sqrt() * 2.0, names={"a": a})
+    data = json.loads(json.dumps(found.data(), allow_nan=False))
+    assert data["gradients"] == {"a": spelled}
+    assert data["error"] == 0.0
+    assert rf"= 2 \cdot {latex} = {latex}" in found.latex()
+    assert spelled in viz.gradient_flow(lambda: a.sqrt() * 2.0, names={"a": a}).to_html()
+
+
+def test_latex_says_nothing_twice():
+    a, b = _leaf(1.0), _leaf(2.0)
+    assert viz.explain(lambda: a * b, names={"a": a, "b": b}).latex() == (
+        "\\frac{\\partial L}{\\partial a} &= b = 2 \\\\\n\\frac{\\partial L}{\\partial b} &= a = 1 \\\\\n"
+        "\\frac{\\partial L}{\\partial a} &= 2 \\\\\n\\frac{\\partial L}{\\partial b} &= 1"
+    )
+    assert viz.explain(lambda: a * 4.0, names={"a": a}).latex().startswith("\\frac{\\partial L}{\\partial a} &= 4 ")
+
+
+def test_every_name_is_one_of_its_own():
+    a, b, c = _leaf(1.0), _leaf(2.0), tg.tensor(5.0, dtype=tg.float64)
+    found = viz.explain(lambda: a * b + c, names={"a\nb": a, "a b": b, "a  b": c, "also a": a})
+    assert found.gradients == {"a b": 2.0, "a b (2)": 1.0}
+    assert "L = z₁ + a b (3) = 7" in found.text()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,11 @@ import pytest
 import viz_nets as nets
 
 import tinygrad_course as tg
+import tinygrad_course.nn.functional as F
 import viz
 from tinygrad_course import nn
+from tinygrad_course.models.cifar_resnet import CifarResNet
+from tinygrad_course.models.mobilenet import MobileNetV2
 from viz.graph import theme, values
 from viz.graph.levels import find_repeats
 from viz.graph.skips import find_skips
@@ -39,6 +42,8 @@ def _names(flow):
             {(6, 0), (7, 1)},
         ),
         ("two equal branches", ["x", "a", "b", "c", "d", "add"], [[], [0], [1], [0], [3], [2, 4]], set()),
+        ("a weight's own way", ["x", "a", "b", "c", "", "w", "mul", "add"],
+         [[], [0], [1], [2], [], [4], [0, 5], [3, 6]], {(6, 0), (7, 1)}),
         ("operands of different origin", ["x", "y", "a", "b", "add"], [[], [], [0], [2], [1, 3]], set()),
     ],
 )
@@ -88,6 +93,148 @@ def test_data_read_many_times_is_no_fork():
     for step in range(4):
         h = (cell(x[step]) + cell(h)).tanh()
     assert not any(edge.is_skip for edge in viz.gradient_flow(h.sum(), level="op").edges)
+
+
+def _h(seed=0):
+    """A tensor on the tape, as of a first layer."""
+    return tg.tensor(np.random.default_rng(seed).standard_normal((4, 8)), requires_grad=True) * 1.0
+
+
+def _stack(layers, width=8, outputs=None):
+    tg.manual_seed(0)
+    modules = [module for _ in range(layers) for module in (nn.Linear(width, width), nn.Tanh())]
+    return nets.in_float64(nn.Sequential(*modules, *([nn.Linear(width, outputs)] if outputs else [])))
+
+
+def _penalty():
+    net = _stack(3)
+    return (net(_h()) ** 2).mean() + 1e-3 * (net[0].weight ** 2).sum()
+
+
+def _activation_penalty():
+    h = _h()
+    return (_stack(3)(h) ** 2).mean() + 0.1 * h.abs().mean()
+
+
+def _losses_of_each_sample():
+    h = _h()
+    return ((_stack(3)(h) ** 2).sum(1) + 0.1 * h.abs().sum(1)).mean()
+
+
+def _two_heads():
+    h = _h()
+    return (_stack(3, outputs=2)(h) ** 2).mean() + (_stack(0, outputs=2)(h) ** 2).mean()
+
+
+def _twelve_heads():
+    h = _h()
+    return (sum(_stack(1, outputs=2)(h) for _ in range(12)) ** 2).mean()
+
+
+def _square():
+    h = _h()
+    return (h.tanh().exp() + h * h).sum()
+
+
+def _gate():
+    h, gate, layer = _h(), _stack(1), _stack(1)
+    for _ in range(2):
+        g = gate(h).sigmoid()
+        h = g * layer(h) + (1.0 - g) * h
+    return h.sum()
+
+
+def _initial_residual():
+    """Each layer reads the first one's output again, scaled: these are highways."""
+    h = first = _h()
+    for layer in [_stack(1) for _ in range(3)]:
+        h = layer(layer(h)) + first * 0.5
+    return h.sum()
+
+
+def test_a_fork_of_several_highways():
+    flow = viz.gradient_flow(_initial_residual, level="op")
+    assert [flow.node(e.target).op for e in flow.edges if e.is_skip] == ["mul", "add"] * 3
+    assert len(flow.spectrum.blocks) == 3
+
+
+def _recurrent():
+    x, h, of_input, of_state = _h(), tg.zeros(4, 8, dtype=tg.float64), _stack(0, outputs=8), _stack(0, outputs=8)
+    for _ in range(4):
+        h = (of_input(x) + of_state(h)).tanh()
+    return h.sum()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [_penalty, _activation_penalty, _losses_of_each_sample, _two_heads, _twelve_heads, _square, _gate, _recurrent],
+)
+def test_what_is_no_highway(loss):
+    flow = viz.gradient_flow(loss, level="op")
+    assert not [edge for edge in flow.edges if edge.is_skip]
+    assert not [node.name for node in flow.nodes if node.is_merge]
+    with pytest.raises(ValueError, match="no additive skip"):
+        viz.path_spectrum(loss)
+
+
+class Attention(nn.Module):
+    """A block of a transformer: x + attention(norm(x)), then x + MLP(norm(x))."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        h = self.norm1(x)
+        scores = self.query(h) @ self.key(h).transpose(-1, -2)
+        x = x + scores.softmax(-1) @ self.value(h)
+        return x + self.down(self.up(self.norm2(x)).relu())
+
+
+class Scaled(nn.Module):
+    """x·½ + f(x)·½, with Python's sum, which begins at 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return sum([x * 0.5, self.layer(x).tanh() * 0.5])
+
+
+class UNet(nn.Module):
+    """Two levels; the decoder reads what the encoder made, beside what comes up."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.down = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 8, 3, stride=2, padding=1)
+        self.up, self.head = nn.ConvTranspose2d(8, 4, 2, stride=2), nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        wide = self.stem(x).relu()
+        return self.head(tg.cat([wide, self.up(self.down(wide).relu())], 1))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "merges", "edges"),
+    [
+        (lambda: nn.Sequential(nn.Linear(8, 8), *[Attention() for _ in range(3)]), (2, 5, 8), 6, 6),
+        (lambda: nn.Sequential(nn.Linear(8, 8), *[Scaled() for _ in range(4)]), (4, 8), 4, 12),
+        (UNet, (2, 3, 8, 8), 1, 1),
+        (lambda: CifarResNet(14, width=4), (2, 3, 8, 8), 6, 6 + 2 * 2),  # two shortcuts: convolution, normalization
+        (lambda: MobileNetV2(num_classes=3, width_mult=0.25), (2, 3, 32, 32), 11, 11),
+    ],
+)
+def test_real_skips(model, shape, merges, edges):
+    tg.manual_seed(0)
+    model, x = model(), tg.randn(*shape)
+    for level in ("op", "module", "block"):
+        flow = viz.gradient_flow(lambda: (model(x) ** 2).mean(), model, level=level, spectrum=False)
+        assert sum(node.is_merge for node in flow.nodes) == merges, level
+        if level == "op":
+            assert sum(edge.is_skip for edge in flow.edges) == edges
 
 
 def test_dense_connections_are_highways():
@@ -188,6 +335,26 @@ def test_every_node_is_behind_its_sources():
         place = {node.id: i for i, node in enumerate(flow.nodes)}
         assert list(place) == [f"n{i}" for i in range(len(place))]
         assert all(place[edge.source] < place[edge.target] for edge in flow.edges)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "expected"),
+    [
+        (lambda: nn.Linear(6, 5), (4, 6), 4 * 6 * 5),
+        (lambda: nn.Conv2d(3, 8, 3, padding=1), (2, 3, 5, 5), 2 * 8 * 25 * 3 * 9),
+        (lambda: nn.Conv2d(4, 8, 3, groups=2), (1, 4, 5, 5), 8 * 9 * 2 * 9),
+        (lambda: nn.Conv1d(4, 6, 3), (2, 4, 9), 2 * 6 * 7 * 4 * 3),
+        (lambda: nn.ConvTranspose2d(3, 8, 4, stride=2, padding=1), (2, 3, 5, 5), 2 * 3 * 25 * 8 * 16),
+        (lambda: lambda x: F.conv2d(x, tg.ones(6, 3, 3, 3, requires_grad=True) * 2.0), (1, 3, 5, 5), 6 * 9 * 27),
+        (lambda: lambda x: F.linear(x, tg.ones(5, 6, requires_grad=True) * 2.0), (4, 6), 4 * 6 * 5),
+        (lambda: lambda x: x @ tg.ones(6, 5, requires_grad=True), (4, 6), 4 * 6 * 5),
+        (lambda: lambda x: tg.ones(6, requires_grad=True) * x, (4, 6), 0),
+    ],
+)
+def test_multiply_adds(make, shape, expected):
+    model = make()
+    flow = viz.gradient_flow(lambda: model(tg.ones(*shape)).sum(), level="op")
+    assert sum(node.multiply_adds for node in flow.nodes) == expected
 
 
 def test_parameters_are_rows_and_inputs_are_nodes():

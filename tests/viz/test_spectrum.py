@@ -7,6 +7,7 @@ import pytest
 import viz_nets as nets
 
 import tinygrad_course as tg
+import tinygrad_course.nn.functional as F
 import viz
 from tinygrad_course import nn
 from tinygrad_course.models.cifar_resnet import CifarResNet
@@ -112,6 +113,116 @@ def test_highway_shares_of_blocks():
     assert len(blocks) == 4
     assert all(block.share == pytest.approx(block.highway / (block.highway + block.branch)) for block in blocks)
     assert all(0.85 < block.share < 0.95 for block in blocks)  # the branch is a tenth of it
+
+
+def _branch(h, w):
+    return F.conv2d(F.conv2d(h, w["3x3"], padding=1).tanh(), w["3x3"], padding=1)
+
+
+ON_THE_HIGHWAY = {  # name: (what the highway makes of the fork, what the branch does)
+    "nothing": lambda h, w: (h, _branch(h, w)),
+    "a strided convolution": lambda h, w: (
+        F.conv2d(h, w["1x1"], stride=2), F.conv2d(_branch(h, w), w["up"], stride=2, padding=1)
+    ),
+    "a convolution and its normalization": lambda h, w: (
+        F.batch_norm(F.conv2d(h, w["1x1"]), None, None, training=True), F.conv2d(_branch(h, w), w["up"], padding=1)
+    ),
+    "a sum with its bias": lambda h, w: (
+        F.conv2d(h, w["1x1"]) + w["bias"], F.conv2d(_branch(h, w), w["up"], padding=1)
+    ),
+    "a factor": lambda h, w: (0.5 * h, 0.5 * _branch(h, w)),
+    "a copy": lambda h, w: (h.clone(), _branch(h, w)),
+    "dropout": lambda h, w: (F.dropout(h, 0.3), _branch(h, w)),
+    "sum([x, f])": lambda h, w: (0 + h, _branch(h, w)),
+    "one layer with two readers beside it": lambda h, w: (h, F.conv2d(h, w["3x3"], padding=1) * h.sigmoid()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ON_THE_HIGHWAY)
+def test_what_stands_on_a_highway_belongs_to_it(name):
+    """By hand: the gradient at the fork with the branch cut off is the highway's, and the other way round."""
+    generator = np.random.default_rng(0)
+    shapes = {"stem": (4, 3, 3, 3), "1x1": (6, 4, 1, 1), "3x3": (4, 4, 3, 3), "up": (6, 4, 3, 3), "bias": (6, 1, 1)}
+    w = {key: nn.Parameter(tg.tensor(generator.standard_normal(shape) / 4)) for key, shape in shapes.items()}
+    x = tg.tensor(generator.standard_normal((2, 3, 8, 8)))
+
+    def ways(h):
+        tg.manual_seed(1)  # of the dropout
+        return ON_THE_HIGHWAY[name](h, w)
+
+    def stem():
+        return F.conv2d(x, w["stem"], padding=1)
+
+    def cut(kept):
+        h = stem().detach()
+        h.requires_grad = True
+        highway, branch = ways(h)
+        total = highway + branch.detach() if kept == "highway" else highway.detach() + branch
+        return tg.grad((total**2).sum(), h)[0].numpy()
+
+    def loss():
+        highway, branch = ways(stem())
+        return ((highway + branch) ** 2).sum()
+
+    spectrum, (highway, branch) = viz.path_spectrum(loss), map(cut, ("highway", "branch"))
+    assert spectrum.at == "conv2d"
+    assert len(spectrum.parts) == 2
+    for part, expected in zip(spectrum.parts, (highway, branch), strict=True):
+        assert np.abs(part - expected).max() <= 1e-10 * np.abs(expected).max()
+    (block,) = spectrum.blocks
+    sizes = [math.sqrt(np.mean(gradient**2)) for gradient in (highway, branch)]
+    assert (block.highway, block.branch) == pytest.approx(sizes, rel=1e-10)
+    assert block.share == pytest.approx(sizes[0] / sum(sizes), rel=1e-10)
+    assert spectrum.error <= 1e-10
+
+
+def test_every_block_of_a_resnet_has_a_branch():
+    tg.manual_seed(0)
+    model = nets.in_float64(CifarResNet(20, width=4))
+    x = tg.tensor(np.random.default_rng(0).standard_normal((2, 3, 16, 16)))
+    spectrum = viz.path_spectrum(lambda: (model(x) ** 2).sum())
+    assert [block.name for block in spectrum.blocks] == [f"blocks.{i}" for i in range(9)]
+    assert all(0.1 < block.share < 0.9 for block in spectrum.blocks)
+    assert len(spectrum.parts) == 10
+    assert spectrum.at == "relu (relu)"  # of the stem, not of what stands on the first highway
+    assert spectrum.error <= 1e-10
+
+
+def test_blocks_within_blocks():
+    """A fork of two highways: what goes into the inner branch belongs to the outer one's branch."""
+    model, x, v = Chain(2, 16), _input(16), _weights((8, 16))
+
+    def loss():
+        h = x.tanh()
+        return ((h + model(h).tanh()) * v).sum()
+
+    outer, first = [viz.path_spectrum(loss).blocks[i] for i in (2, 0)]
+    h = x.tanh().detach()
+    h.requires_grad = True
+    (branch,) = tg.grad((model(h).tanh() * v).sum(), h)
+    assert outer.branch == pytest.approx(math.sqrt(np.mean(branch.numpy() ** 2)), rel=1e-10)
+    assert outer.highway == pytest.approx(math.sqrt(np.mean(v.numpy() ** 2)), rel=1e-10)
+    assert 0.0 < first.share < 1.0
+
+
+def test_hooks_are_refused():
+    model, x, v = Chain(3, 8), _input(8), _weights((8, 8))
+    h = x.tanh()
+    loss = (model(h) * v).sum()
+    handle = h.register_hook(lambda gradient: gradient * 10.0)
+    with pytest.raises(ValueError, match=r"path_spectrum .* hook on the gradient of tanh .* remove the hook"):
+        viz.path_spectrum(loss)
+    assert viz.gradient_flow(loss, level="op").spectrum is None
+    handle.remove()
+    of_a_leaf = x.register_hook(lambda gradient: -gradient)
+    assert viz.path_spectrum(loss).error <= 1e-10  # it is not on the way
+    with pytest.raises(ValueError, match=r"hook on the gradient of a leaf of shape \(8, 8\)"):
+        viz.path_spectrum(loss, at=x)
+    of_a_leaf.remove()
+    h.retain_grad()
+    h.grad = kept = tg.ones(8, 8, dtype=tg.float64)
+    viz.path_spectrum(loss, at=x)
+    assert h.grad is kept and (kept.numpy() == 1.0).all()
 
 
 def test_bad_losses():

@@ -3,11 +3,10 @@
 import copy
 from typing import NamedTuple
 
-import tinygrad_course
-from tinygrad_course.function import Function
 from tinygrad_course.modes import observe
 
 from . import levels, model, theme, values, view
+from .aside import gradients_aside
 from .recorder import Recording
 from .source import loss_from
 from .spectrum import PathSpectrum, path_spectrum
@@ -171,6 +170,8 @@ def gradient_flow(
     if index is not None:
         vertices[index].node.is_reference = True
         name = vertices[index].node.name
+    if explanation is not None:
+        explanation.put_on(vertices)
     used, groups, folds = levels.at_level(vertices, skips, level)
     nodes, edges = view.compose(vertices, skips, values.shares(vertices), groups, folds)
     chosen = values.choose_scale([v.node.value for v in vertices if not v.node.is_neutral], scale)
@@ -233,12 +234,8 @@ def _record_now(source, model, names, optimizer):
 
 
 def _backward_aside(loss):
-    """Backward for the observers alone: no `.grad` changes, not even of tensors with `retain_grad`."""
-    kept = [
-        (tensor, tensor.grad, None if tensor.grad is None else tensor.grad._data.copy()) for tensor in _retained(loss)
-    ]
     try:
-        tinygrad_course.grad(loss, loss, retain_graph=True)
+        gradients_aside(loss, loss)
     except RuntimeError as error:
         if "freed" not in str(error):
             raise
@@ -246,22 +243,3 @@ def _backward_aside(loss):
             "the graph of this loss has been freed by loss.backward(): call gradient_flow before it, or record the "
             "step: `with viz.record(model) as recording:` and then gradient_flow(recording)"
         ) from None
-    finally:
-        for tensor, gradient, numbers in kept:
-            tensor.grad = gradient
-            if gradient is not None:
-                gradient._data[...] = numbers
-
-
-def _retained(loss):
-    """The tensors behind a loss that asked for their gradient with `retain_grad`."""
-    seen, stack, tensors = {loss.node}, [loss.node], []
-    while stack:
-        node = stack.pop()
-        if node.retained is not None and node.retained() is not None:
-            tensors.append(node.retained())
-        for edge in node.edges:
-            if isinstance(edge, Function) and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-    return tensors

@@ -201,9 +201,12 @@ def agreement(found):
 
 
 def share(edge):
+    """What stands beside an edge: the factor that backward multiplies by there, where known, and the edge's share."""
+    factor = "" if edge.derivative is None else f"×{edge.derivative}"
     if edge.share is None:
-        return ""
-    return "<1%" if 0.0 < edge.share < 0.005 else f"{edge.share:.0%}"
+        return factor
+    part = "<1%" if 0.0 < edge.share < 0.005 else f"{edge.share:.0%}"
+    return f"{factor}, {part}" if factor else part
 
 
 def edge_colour(edge):
@@ -217,6 +220,8 @@ def edge_tooltip(edge, flow):
     if edge.rms is None:
         return "no gradient returns along this edge"
     text = f"returns a gradient of RMS {edge.rms:.3g}"
+    if edge.derivative is not None:
+        text += f", by the local derivative {edge.derivative}"
     if edge.share is not None:
         text += f", {edge.share:.1%} of what arrives at its source"
     text += " (skip)" if edge.is_skip else ""

@@ -1,8 +1,9 @@
 """The graph model: what there is to draw, before anyone knows how. Built from a trace, operation by operation."""
 
+import math
 from dataclasses import dataclass, field
 
-from .skips import MERGES, find_skips
+from .skips import find_highways
 from .stats import Statistics
 
 _ALIAS_FROM = 5  # uses of a data leaf from which it is drawn once per use: long fan-outs make a picture unreadable
@@ -96,7 +97,7 @@ class Edge:
 
     rms: RMS of the contribution that the target sends back along this edge, None without one.
     share: ‖contribution‖ / Σ‖contributions‖ over all edges that leave the source, where there are several;
-    agreement: how these go together.
+    agreement: how these go together; derivative: ∂target/∂source where both are numbers and it is known, as text.
     """
 
     source: str
@@ -108,6 +109,7 @@ class Edge:
     maker: int = -1  # the vertex of the operation level that it leaves,
     reader: int = -1  # and the one that it enters
     agreement: object = None
+    derivative: str | None = None
 
 
 @dataclass
@@ -119,6 +121,7 @@ class Vertex:
     operands: list = field(default_factory=list)
     is_operation: bool = True
     is_sum: bool = True  # whether its gradient is the sum of the contributions: no hook and no loss of its own
+    derivatives: dict = field(default_factory=dict)  # slot -> local derivative, of an operation on numbers
 
 
 def build(trace):
@@ -169,14 +172,16 @@ def build(trace):
         place[operation.order] = len(vertices)
         vertices.append(vertex)
     data = _shared_data(vertices)
-    skips = find_skips(
+    highways = find_highways(
         [v.node.op if v.is_operation else "" for v in vertices],
         [_gradient_sources(vertices, v, data) for v in vertices],
         [2 if v.node.parameters else 1 for v in vertices],
         data,
+        [v.node.shape for v in vertices],
     )
-    for index, _ in skips:
-        vertices[index].node.is_merge = vertices[index].node.is_merge or vertices[index].node.op in MERGES
+    for highway in highways:
+        vertices[highway.merge].node.is_merge = True
+    skips = {edge for highway in highways for edge in highway.edges}
     return vertices, skips
 
 
@@ -233,19 +238,23 @@ def _unnamed(leaf, unnamed, trace):
 
 
 def _multiply_adds(trace, operation):
-    """Multiply-adds of a convolution, a linear layer or a matrix product; 0 for what costs next to nothing."""
-    size = 1
-    for extent in operation.shape:
-        size *= extent
+    """Multiply-adds of a convolution, a linear layer or a matrix product; 0 for what costs next to nothing.
+
+    A weight W of shape (out, …) is read once for each number of the output, of which it makes W.size/out products;
+    that of a transposed convolution, (in, …), once for each number of the input.
+    """
+    first, second = ([_shape(trace, source) for source in operation.sources] + [None, None])[:2]
     if operation.name == "matmul":
-        source = operation.sources[0]
-        if source is None:
-            return 0
-        of = trace.leaves[source.leaf] if source.operation is None else trace.operations.get(source.operation)
-        return size * of.shape[-1] if of is not None and of.shape else 0
-    if operation.name != "linear" and not operation.name.startswith("conv"):
+        return math.prod(operation.shape) * first[-1] if first else 0
+    if operation.name not in ("linear", "conv2d", "conv_transpose2d") or not second or not second[0]:
         return 0
-    if len(operation.sources) < 2 or operation.sources[1] is None or operation.sources[1].leaf is None:
-        return 0
-    weight = trace.leaves[operation.sources[1].leaf]
-    return size * (weight.size // weight.shape[0]) if weight.shape and weight.shape[0] else 0
+    read = first if operation.name == "conv_transpose2d" else operation.shape
+    return 0 if read is None else math.prod(read) * (math.prod(second) // second[0])
+
+
+def _shape(trace, source):
+    """Shape of what an operand reads, None if it is not known."""
+    if source is None:
+        return None
+    made = trace.leaves[source.leaf] if source.operation is None else trace.operations.get(source.operation)
+    return None if made is None else made.shape

@@ -16,15 +16,17 @@ import numpy as np
 import tinygrad_course
 from tinygrad_course.base import TensorBase
 from tinygrad_course.function import Function, sum_to_shape
+from tinygrad_course.modes import Observer, observe
 
-from .skips import find_skips
+from .aside import gradients_aside, label_of, refuse_hooks
+from .skips import find_highways, vertices_between
 from .source import loss_from
 from .stats import root_mean_square
 
 
 class Block(NamedTuple):
-    """One merge: the name of what is added there, RMS of what the fork gets along the highway and along the branch,
-    and the highway's share of the two."""
+    """One merge: the name of what is added there, RMS of what the fork gets along the highway and along the branch
+    (all other ways to this merge together), and the highway's share of the two."""
 
     name: str
     highway: float
@@ -36,8 +38,8 @@ class PathSpectrum:
     """The gradient at one place, by the number of branches on its way. Made by `viz.path_spectrum`.
 
     parts: v_0, v_1, …, v_L, arrays of the gradient's shape, None where no path has that many branches;
-    rms: their RMS; gradient: the gradient from an ordinary walk, beside it; error: max |Σ v_k - gradient| over
-    max |gradient|; at: where it was taken; blocks: list of `Block`, from the input to the loss.
+    rms: their RMS; gradient: what `backward` itself gives there; error: max |Σ v_k - gradient| over max |gradient|;
+    at: where it was taken; blocks: list of `Block`, from the input to the loss.
     """
 
     def __init__(self, parts, gradient, at, blocks):
@@ -79,31 +81,39 @@ def path_spectrum(loss, *, at=None, names=None):
 
     loss: a loss whose graph is alive, or a function that makes one; no `.grad` changes, and the graph stays alive.
     at: where: a tensor behind the loss (a parameter, an input), or the dotted path of a layer, whose output is meant;
-        by default the output that the first block reads.
+        by default the output that the first block reads: the fork of its highway and its branch.
     names: names for the blocks, by default the layers' paths.
 
+    Whatever stands on a highway (the 1×1 convolution of a block that changes shape, a factor, dropout) belongs to it.
     Only additions count. A concatenation sums nothing: it cuts the gradient into its operands' pieces, each of which
     has come through one way only, and where a layer reads all earlier ones at once (DenseNet) a piece is branch to one
     layer and highway to the next, so that "how many branches" has no answer there.
 
-    Raises TypeError or RuntimeError for a loss without a graph, ValueError if the net has no additive skip or `at` is
-    not behind the loss.
+    Raises TypeError or RuntimeError for a loss without a graph, ValueError if the net has no additive skip, if `at` is
+    not behind the loss, or if a tensor has a gradient hook, for what that does is not linear.
     """
     loss = loss_from(loss, "path_spectrum")
     vertices = vertices_behind(loss.node)
     place = {vertex: index for index, vertex in enumerate(vertices)}
-    skips = _additive_skips(vertices, place)
-    if not skips:
+    sources = _sources(vertices, place)
+    highways = _additive_highways(vertices, sources)
+    if not highways:
         raise ValueError(
             "this net has no additive skip connection: all its gradient takes one kind of path (concatenations do not "
             "count, for they add nothing up)"
         )
-    target = _find(at, vertices, place, skips)
+    if names is not None and len(names) != len(highways):
+        raise ValueError(f"{len(names)} names were given for {len(highways)} blocks")
+    target = _find(at, vertices, place, highways)
+    refuse_hooks([vertices[target], *filter(_is_operation, vertices)], "path_spectrum")
     with tinygrad_course.no_grad():
-        parts, gradient, sent = _walk(vertices, place, skips, np.ones_like(loss._data), target)
-    blocks = _blocks(vertices, place, skips, sent, names)
+        parts = _walk(vertices, place, highways, np.ones_like(loss._data), target)
+    whole = _Whole(vertices, sources, highways, target)
+    with observe(whole):
+        gradients_aside(loss, loss)
     most = max(parts)
-    return PathSpectrum([parts.get(k) for k in range(most + 1)], gradient, _label(vertices[target]), blocks)
+    blocks = whole.blocks([vertices[highway.merge].scope for highway in highways] if names is None else names)
+    return PathSpectrum([parts.get(k) for k in range(most + 1)], whole.gradient, label_of(vertices[target]), blocks)
 
 
 def vertices_behind(root):
@@ -126,30 +136,26 @@ def _is_operation(vertex):
     return isinstance(vertex, Function)
 
 
-def _additive_skips(vertices, place):
-    """{(merge, slot)} of the operands that arrive at an addition by its highway."""
-    sources, weights, names = [], [], []
-    for vertex in vertices:
-        edges = vertex.edges if _is_operation(vertex) else ()
-        sources.append([None if edge is None else place[edge] for edge in edges])
-        weights.append(2 if any(edge is not None and not _is_operation(edge) for edge in edges) else 1)
-        names.append(vertex.name if _is_operation(vertex) else "")
-    found = find_skips(names, sources, weights)
-    return {(index, slot) for index, slot in found if names[index] == "add"}
+def _sources(vertices, place):
+    return [
+        [None if edge is None else place[edge] for edge in vertex.edges] if _is_operation(vertex) else []
+        for vertex in vertices
+    ]
 
 
-def _merges(vertices, skips):
-    """The additions at which a highway and a branch meet."""
-    merges = {}
-    for index, slot in sorted(skips):
-        merges.setdefault(index, []).append(slot)
-    return {m: slots for m, slots in merges.items() if any(s not in slots for s in range(len(vertices[m].edges)))}
+def _additive_highways(vertices, sources):
+    """The highways that arrive at additions, in forward order: one for each block."""
+    names = [vertex.name if _is_operation(vertex) else "" for vertex in vertices]
+    weights = [2 if any(s is not None and names[s] == "" for s in operands) else 1 for operands in sources]
+    learned = {index for index, vertex in enumerate(vertices) if type(vertex).__name__ == "Parameter"}
+    found = find_highways(names, sources, weights, learned, [vertex.shape for vertex in vertices])
+    return [highway for highway in found if names[highway.merge] == "add"]
 
 
-def _find(at, vertices, place, skips):
+def _find(at, vertices, place, highways):
     """Index of the vertex that `at` means."""
     if at is None:
-        return min(place[vertices[index].edges[slot]] for index, slot in skips)
+        return min(highway.fork for highway in highways)
     if isinstance(at, TensorBase):
         found = place.get(at if at.node is None else at.node)
         if found is None:
@@ -162,41 +168,26 @@ def _find(at, vertices, place, skips):
     return found[-1]
 
 
-def _label(vertex):
-    return vertex.label() if _is_operation(vertex) else f"a leaf of shape {vertex._data.shape}"
-
-
-_WHOLE = -1  # the key of the gradient that is not split
-
-
-def _walk(vertices, place, skips, seed, target):
-    """({k: v_k} at the target, the whole gradient there, {(vertex, slot): RMS of the whole contribution})."""
-    merges = _merges(vertices, skips)
-    arrived = {len(vertices) - 1: {_WHOLE: seed, 0: seed}}
-    sent = {}
-    for index in range(len(vertices) - 1, -1, -1):
-        node, split = vertices[index], arrived.get(index)
-        if index != target:
-            arrived.pop(index, None)
+def _walk(vertices, place, highways, seed, target):
+    """{k: v_k} at the target."""
+    highway_of = {highway.merge: highway.slot for highway in highways}
+    arrived = {len(vertices) - 1: {0: seed}}
+    for index in range(len(vertices) - 1, target, -1):
+        node, split = vertices[index], arrived.pop(index, None)
         if split is None or not _is_operation(node):
             continue
         for length, gradient in split.items():
             for slot, contribution in enumerate(_backward(node, gradient)):
                 edge = node.edges[slot]
-                if edge is None or contribution is None:
+                if edge is None or contribution is None or place[edge] < target:
                     continue
                 contribution = sum_to_shape(np.asarray(contribution), edge.shape)
-                key = length
-                if length == _WHOLE:
-                    sent[index, slot] = root_mean_square(contribution)
-                elif index in merges and slot not in merges[index]:
-                    key = length + 1
+                key = length + (highway_of.get(index, slot) != slot)
                 there = arrived.setdefault(place[edge], {})
                 there[key] = contribution if key not in there else there[key] + contribution
-    split = arrived.get(target)
-    if split is None:
-        raise ValueError(f"no gradient reaches {_label(vertices[target])}")
-    return split, split.pop(_WHOLE), sent
+    if target not in arrived:
+        raise ValueError(f"no gradient reaches {label_of(vertices[target])}")
+    return arrived[target]
 
 
 def _backward(node, gradient):
@@ -213,30 +204,51 @@ def _backward(node, gradient):
     return contributions if type(contributions) is tuple else (contributions,)
 
 
-def _blocks(vertices, place, skips, sent, names):
-    """For each merge what its fork gets along the highway and along the other ways, in forward order."""
-    outgoing = {}  # fork -> [(vertex, slot) that reads it]
-    for index, vertex in enumerate(vertices):
-        for slot, edge in enumerate(vertex.edges if _is_operation(vertex) else ()):
-            if edge is not None and (index, slot) in sent:
-                outgoing.setdefault(place[edge], []).append((index, slot))
-    blocks = []
-    for merge, slots in _merges(vertices, skips).items():
-        fork = _fork(merge, slots[0], vertices, place, skips)
-        highway = math.sqrt(sum(sent[end] ** 2 for end in outgoing.get(fork, ()) if end in skips))
-        branch = math.sqrt(sum(sent[end] ** 2 for end in outgoing.get(fork, ()) if end not in skips))
-        share = highway / (highway + branch) if highway + branch > 0.0 else math.nan
-        blocks.append((vertices[merge].scope or f"block {len(blocks) + 1}", highway, branch, share))
-    if names is not None and len(names) != len(blocks):
-        raise ValueError(f"{len(names)} names were given for {len(blocks)} blocks")
-    return [Block(names[i] if names else block[0], *block[1:]) for i, block in enumerate(blocks)]
+class _Whole(Observer):
+    """Sees what the tape itself sends back: the gradient at the target, and what each fork gets along which way."""
 
+    def __init__(self, vertices, sources, highways, target):
+        self._target, self.gradient = vertices[target], None
+        readers = {highway.fork: [] for highway in highways}  # fork -> [(vertex, slot) that reads it]
+        for index, operands in enumerate(sources):
+            for slot, source in enumerate(operands):
+                if source in readers:
+                    readers[source].append((index, slot))
+        self._ways = {}  # (node, slot) -> [(block, 0 for its highway or 1 for its branch)]
+        for block, highway in enumerate(highways):
+            inside = vertices_between(highway.merge, highway.fork, sources)
+            for index, slot in readers[highway.fork]:
+                if index in inside:
+                    way = int((index, slot) not in highway.edges)
+                    self._ways.setdefault((vertices[index], slot), []).append((block, way))
+        self._forks = {}
+        for block, highway in enumerate(highways):
+            self._forks.setdefault(vertices[highway.fork], []).append(block)
+        self._sums = [[None, None] for _ in highways]  # contributions, as long as there are more to come; then RMS
 
-def _fork(merge, slot, vertices, place, skips):
-    """Where the highway that arrives at this operand begins."""
-    vertex = place[vertices[merge].edges[slot]]
-    while True:
-        ways = [slot for slot in range(len(getattr(vertices[vertex], "edges", ()))) if (vertex, slot) in skips]
-        if not ways or vertices[vertex].name == "add":
-            return vertex
-        vertex = place[vertices[vertex].edges[ways[0]]]
+    def backward(self, node, gradient, contributions):
+        if node is self._target:
+            self.gradient = np.array(gradient)
+        self._settle(node)
+        for slot, contribution in enumerate(contributions):
+            for block, way in self._ways.get((node, slot), ()) if contribution is not None else ():
+                total = self._sums[block][way]
+                self._sums[block][way] = contribution if total is None else total + contribution
+
+    def leaves(self, gradients):
+        if self._target in gradients:
+            self.gradient = np.array(gradients[self._target])
+        for leaf in gradients:
+            self._settle(leaf)
+
+    def _settle(self, fork):
+        for block in self._forks.get(fork, ()):
+            self._sums[block] = [0.0 if s is None else root_mean_square(s) for s in self._sums[block]]
+
+    def blocks(self, names):
+        found = []
+        for name, (highway, branch) in zip(names, self._sums, strict=True):
+            highway, branch = highway or 0.0, branch or 0.0  # None: nothing came that way
+            share = highway / (highway + branch) if highway + branch > 0.0 else math.nan
+            found.append(Block(name or f"block {len(found) + 1}", highway, branch, share))
+        return found

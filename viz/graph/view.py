@@ -79,6 +79,8 @@ def compose(vertices, skips, shares, groups, folds):
         every = bundle + later.pop((end, slot, position), [])
         drawn_edge = Edge(nodes[begin].id, nodes[end].id, slot, _mean_rms(every), _mean_share(every), *bundle[0][2:])
         drawn_edge.agreement = None if drawn_edge.share is None else vertices[drawn_edge.maker].node.agreement
+        if nodes[end].kind == "operation":
+            drawn_edge.derivative = vertices[drawn_edge.reader].derivatives.get(slot)
         edges.append(drawn_edge)
     return nodes, edges
 
