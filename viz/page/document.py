@@ -55,7 +55,7 @@ def to_html(*flows, title=None):
         "panes": "".join(_picture(*one, number) for number, one in enumerate(zip(stages, panes, strict=True))),
         "two": " two" if len(flows) == 2 else "", "claim": svg.raised(data["claim"] or panes[0]["claim"]),
         "legend": legend(flows, names), "beside": chain.beside(flows, names),
-        "theme": flows[0].theme, "subtitle": escape(_subtitle(flows)),
+        "theme": flows[0].theme, "subtitle": _subtitle(flows),
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 
@@ -104,7 +104,8 @@ def _names(flows):
 def _subtitle(flows):
     losses = [f"loss {labels.number(flow.loss)}" for flow in flows if flow.loss is not None]
     named = ["gradient flow"] if any(flow.title for flow in flows) else []
-    return ", ".join([*named, *([" and ".join(losses)] if losses else [])])
+    said = f'<span class="last">{", " * len(named)}{escape(" and ".join(losses))}</span>' if losses else ""
+    return "".join(named) + said
 
 
 def _level_to_show(stages):

@@ -15,7 +15,9 @@ BINS = 20  # steps of colour on either side of the reference
 _TOGGLE = 18.0  # room for the button that opens a node
 _TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
-_GRADIENT = re.compile(r"(?:, )?gradient [−\d.]+(?:e[−+]\d+)?$")  # a lone number's, shown when it has arrived
+_NUMBER = r"(?:[−\d.]+(?:e[−+]\d+)?|nan|inf|−inf)"
+_GRADIENT = re.compile(rf"(?:, )?gradient {_NUMBER}$")  # a lone number's, shown when it has arrived
+_VALUE = re.compile(rf"^value {_NUMBER}(?=$|<)")  # and its value, of the last step of training
 _POWER = re.compile(r"10\^([+−-]?\d+(?:\.\d+)?)")
 
 
@@ -86,7 +88,8 @@ class Box:
             parts.append(f'<text class="v" x="{width - PADDING:g}" y="19">{powers(value)}</text>')
         y = 5.0 + TITLE_LINE
         for line in details:
-            text = _GRADIENT.sub(_hidden, escape(line))
+            text = _GRADIENT.sub(r'<tspan class="g">\g<0></tspan>', escape(line))
+            text = _VALUE.sub(r'<tspan class="a">\g<0></tspan>', text)
             parts.append(f'<text class="d" x="{PADDING:g}" y="{y + 10.5:g}">{text}</text>')
             y += DETAIL_LINE
         if strip:
@@ -105,10 +108,6 @@ def powers(text):
     """10^-2.4 with its exponent raised."""
     text = escape(text).replace("10^-", "10^−")
     return _POWER.sub(r'10<tspan class="x" dy="-4">\1</tspan><tspan dy="4">&#8203;</tspan>', text)
-
-
-def _hidden(match):
-    return f'<tspan class="g">{match[0]}</tspan>'
 
 
 def raised(text):

@@ -64,7 +64,7 @@ function setLevel(name) {
   for (const pane of panes) {
     const at = pane.d.scenes.findIndex(s => s.name === name);
     if (at < 0 || at === pane.level) continue;
-    Object.assign(pane, {level: at, open: new Set(), hovered: null, lit: []});
+    Object.assign(pane, {level: at, open: new Set()});
     pane.at = Infinity;
     pane.draw();
   }
@@ -130,6 +130,7 @@ if (run) {
     });
     $("trained").textContent = [...new Set(shown)].join("  |  ");
     $("train").setAttribute("aria-valuetext", $("trained").textContent);
+    document.body.classList.toggle("earlier", i < most);  // what is known of the last step alone is hidden, or says so
     $("curve").setAttribute("viewBox", "0 0 100 22");
     const x = 100 * Math.min(i, losses.length - 1) / (losses.length - 1);
     $("curve").innerHTML = `<path d="M${losses.map((_, j) => at(j)).join("L")}"/><line x1="${x}" x2="${x}" y1="0" y2="22"/>`;

@@ -80,6 +80,8 @@ class Graph extends Camera {
   draw() {
     const items = this.items = [], drawn = this.drawn = [], owner = new Map(), html = {e: [], n: [], f: [], l: [], c: []};
     const all = this.arrange(this.scene, ""), later = [];
+    this.hovered = null;
+    this.light();
     this.w = all.w;
     this.h = all.h;
     const walk = (part, dx, dy, inside) => {
@@ -173,11 +175,11 @@ class Graph extends Camera {
   /* Show position k of backward; only what changes is touched. */
   apply(k, fresh) {
     this.at = k;
-    const done = k > this.N, now = done ? null : this.order[k - 1];
+    const done = k > this.N, now = done ? null : this.order[k - 1], rel = el => this.lit.has(el) ? " rel" : "";
     for (const item of this.items) {
       let state = "";
       if (item.step && !done) state = k < item.first ? " wait" : k < item.whole ? " part" : "";
-      const cls = `n ${item.tint || item.card.c}${state}${item === now ? " now" : ""}${item.pin ? " pin" : ""}${item.hit ? " hit" : ""}`;
+      const cls = `n ${item.tint || item.card.c}${state}${item === now ? " now" : ""}${item.pin ? " pin" : ""}${item.hit ? " hit" : ""}${rel(item.el)}`;
       if (cls !== item.cls || fresh) { item.cls = cls; item.el.setAttribute("class", cls); item.state = state; }
     }
     for (const one of this.drawn) {
@@ -188,8 +190,8 @@ class Graph extends Camera {
       }
       if (state !== one.state || fresh) {
         one.state = state;
-        one.el.setAttribute("class", one.base + state);
-        one.text.setAttribute("class", `l${one.base.includes(" s") ? " s" : ""}${state}`);
+        one.el.setAttribute("class", one.base + state + rel(one.el));
+        one.text.setAttribute("class", `l${one.base.includes(" s") ? " s" : ""}${state}${rel(one.text)}`);
       }
     }
     this.now = now;
@@ -256,17 +258,19 @@ class Graph extends Camera {
       if (item.text === undefined) item.text = text ? text.innerHTML : "";
       if (last) {
         item.tint = null;
-        item.v = card.v;
+        item.seen = card;
         if (text) text.innerHTML = item.text;
       } else {
         const all = (card.out || card.mem).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
-        item.v = known.length ? known[known.length >> 1] / 100 : null;
-        const colour = all.includes(BAD) ? "bad" : item.v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(item.v);
+        const v = known.length ? known[known.length >> 1] / 100 : null;
+        const colour = all.includes(BAD) ? "bad" : v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(v);
+        item.seen = {v, m: colour === "bad" ? "nan" : colour};
         item.tint = colour + card.c.replace(/^\S+/, "");
         const low = known.length ? power(known[0] / 100) : "", high = known.length ? power(known[known.length - 1] / 100) : "";
-        if (text) text.innerHTML = item.v == null ? (colour === "bad" ? "NaN" : "0 exactly")
-          : svgPowers(`${arrow(item.v)} ${low === high ? low : `${low} … ${high}`}`);
+        if (text) text.innerHTML = v == null ? (colour === "bad" ? "NaN" : "0 exactly")
+          : svgPowers(`${arrow(v)} ${low === high ? low : `${low} … ${high}`}`);
       }
+      item.el.setAttribute("aria-label", this.words(card, item.seen));
       const cells = item.el.querySelectorAll(".s rect:not(.f)");
       const of = card.x > 1 ? card.out || card.mem : card.mem;
       if (cells.length && of && cells.length === of.length) cells.forEach((cell, i) => {

@@ -39,7 +39,7 @@ function formula(text) {
 }
 const opOf = card => card.o || card.n;
 const ruleOf = card => D.rules[opOf(card)] || ["", "", ""];
-const valueWords = (card, v) => card.m === "zero" ? "gradient exactly 0" : card.m === "none" ? "no gradient arrived"
-  : card.m === "nan" || card.m === "inf" ? "gradient is NaN or Inf" : v == null ? "" : `gradient ${power(v)} of the reference`;
+const valueWords = ({m, v}) => m === "zero" ? "gradient exactly 0" : m === "none" ? "no gradient arrived"
+  : m === "nan" || m === "inf" ? "gradient is NaN or Inf" : v == null ? "" : `gradient ${power(v)} of the reference`;
 const tint = v => `c${D.bins + Math.round(Math.max(-1, Math.min(1, v / D.scale)) * D.bins)}`;
 const svgPowers = s => esc(s).replace(/10\^([+−-]?\d+(?:\.\d+)?)/g, '10<tspan class="x" dy="-4">$1</tspan><tspan dy="4">&#8203;</tspan>');
