@@ -324,7 +324,8 @@ def test_hover_dims_the_parallel_branch(browser, tmp_path):
 
 
 def opacities(page, selector):
-    return page.evaluate(f"[...document.querySelectorAll({json.dumps(selector)})].map(e => getComputedStyle(e).opacity)")
+    found = f"[...document.querySelectorAll({json.dumps(selector)})]"
+    return page.evaluate(f"{found}.map(e => getComputedStyle(e).opacity)")
 
 
 def test_what_is_related_stays_lit_while_stepping_clicking_and_searching(page):
