@@ -99,7 +99,7 @@ function search(move) {
 // ---------------------------------------------------------------- begin
 
 function theme(name) {
-  document.documentElement.dataset.theme = name;
+  sheet.dataset.theme = name;
   $("theme").value = name;
   if (panes) for (const pane of panes) pane.sketch();
 }
@@ -145,10 +145,8 @@ resize(1);
 const refit = () => { for (const pane of panes) pane.room = null; for (const pane of panes) pane.fit(true); };
 refit();
 
-$("first").onclick = () => { play(false); go(0); };
-$("prev").onclick = () => { play(false); go(position - 1); };
-$("next").onclick = () => { play(false); go(position + 1); };
-$("last").onclick = () => { play(false); go(span() + 1); };
+const walk = {first: () => go(0), prev: () => go(position - 1), next: () => go(position + 1), last: () => go(span() + 1)};
+for (const way in walk) $(way).onclick = () => { play(false); walk[way](); };
 $("play").onclick = () => play();
 $("slider").addEventListener("input", e => { play(false); go(+e.target.value); });
 $("search").addEventListener("input", () => search());
@@ -169,7 +167,7 @@ addEventListener("resize", refit);
 let before = null;
 addEventListener("beforeprint", () => {
   if (before) return;
-  before = {theme: document.documentElement.dataset.theme, views: panes.map(p => ({...p.view}))};
+  before = {theme: sheet.dataset.theme, views: panes.map(p => ({...p.view}))};
   theme("light");
   for (const pane of panes) { pane.svg.setAttribute("viewBox", `-10 -10 ${pane.w + 20} ${pane.h + 20}`); pane.look(0, 0, 1); pane.box.classList.remove("live"); }
 });
@@ -190,8 +188,7 @@ addEventListener("keydown", e => {
   const onButton = e.target.tagName === "BUTTON";
   if (field && (e.key.startsWith("Arrow") || e.key === "Home" || e.key === "End")) return;
   const act = {
-    ArrowRight: () => { play(false); go(position + 1); }, ArrowLeft: () => { play(false); go(position - 1); },
-    Home: () => { play(false); go(0); }, End: () => { play(false); go(span() + 1); }, " ": onButton ? null : () => play(),
+    ArrowRight: $("next").onclick, ArrowLeft: $("prev").onclick, Home: $("first").onclick, End: $("last").onclick, " ": onButton ? null : () => play(),
     "+": () => $("in").click(), "=": () => $("in").click(), "-": () => $("out").click(), "0": () => $("fit").click(),
     "/": () => $("search").focus(), Escape: () => { pins.length = 0; pinned(); },
   }[e.key];

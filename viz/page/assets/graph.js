@@ -9,8 +9,10 @@ class Graph extends Camera {
     this.box = this.world.parentNode;
     this.over = this.svg.nextElementSibling;  // a drawing of its own: what changes there moves nothing here
     this.box.classList.add("live");
-    this.svg.removeAttribute("viewBox");
     this.cards = data.cards;
+    this.scene.paths = this.all(".e").map(e => e.outerHTML);  // what is drawn already is not said twice
+    this.all(".n").forEach((el, i) => { this.cards[this.scene.nodes[i][0]].svg = el.innerHTML; });
+    this.svg.removeAttribute("viewBox");
     this.view = {x: 0, y: 0, k: 1};
     this.map = document.createElement("canvas");
     this.map.className = "map";
@@ -19,6 +21,8 @@ class Graph extends Camera {
     $("maps").append(this.map);
     this.draw();
   }
+
+  all(what) { return [...this.root.querySelectorAll(what)]; }
 
   get scene() { return this.d.scenes[this.level]; }
 
@@ -121,8 +125,8 @@ class Graph extends Camera {
     this.root.innerHTML = `<g class="f">${html.f.join("")}</g><g>${html.e.join("")}</g><g>${html.l.join("")}${html.c.join("")}</g>`
       + `<g class="nodes">${html.n.join("")}</g>`;
     for (const svg of [this.svg, this.over]) { svg.setAttribute("width", this.w); svg.setAttribute("height", this.h); }
-    this.root.querySelectorAll(".nodes>.n").forEach((el, i) => { items[i].el = el; });
-    const paths = this.root.querySelectorAll(".e"), texts = this.root.querySelectorAll(".l");
+    this.all(".nodes>.n").forEach((el, i) => { items[i].el = el; });
+    const paths = this.all(".e"), texts = this.all(".l");
     drawn.forEach((one, i) => { one.el = paths[i]; one.base = paths[i].getAttribute("class"); one.text = texts[i]; });
     if (items.length) items[0].el.setAttribute("tabindex", "0");
     this.svg.setAttribute("aria-label", `Graph of ${this.d.name}: ${plural(items.length, "node")}`);
