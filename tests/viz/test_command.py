@@ -1,12 +1,14 @@
 """`tinygrad-course graph`, the text picture, themes, and saved runs."""
 
 import pickle
+import re
 import subprocess
 import sys
 
 import pytest
 import viz_nets as nets
 
+import tinygrad_course as tg
 import viz
 from tinygrad_course import cli
 from viz.graph import theme
@@ -225,6 +227,26 @@ def test_text_shows_highways_marks_and_no_control_characters():
     with viz.record(structure) as recording:
         structure(nets.data()[0])
     assert "structure only" in viz.gradient_flow(recording).to_text()
+
+
+def test_a_long_title_and_a_long_operation_are_each_shortened_by_themselves():
+    """An unrolled net without modules: names made of operations, and many of them."""
+    tg.manual_seed(0)
+    w, u = (tg.random.randn(4, 4).requires_grad_() for _ in range(2))
+
+    def loss():
+        h = tg.zeros(2, 4)
+        for _ in range(60):
+            h = (tg.ones(2, 4) @ u + h @ w).tanh()
+        return (h**2.0).sum()
+
+    for level in ("op", "module", "block", "folded"):
+        rows = viz.gradient_flow(loss, names={"w": w, "u": u}, level=level).to_text().splitlines()
+        names = [row.split("  ")[0] for row in rows[4:] if row.strip()]
+        names = [name for name in names if "tanh" in name]
+        form = r"\S+( … \S+)?( \([\d …]+\))?( \(.+\))?( ×\d+)?"  # a title, an operation, repeats: each whole
+        assert names and all(re.fullmatch(form, name) for name in names), names
+        assert all(name.count("(") == name.count(")") for name in names) and max(map(len, names)) < 60
 
 
 def test_themes_differ_and_do_not_linger():

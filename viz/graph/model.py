@@ -74,6 +74,7 @@ class Node:
     details: object = None  # `Details` of an operation recorded with record(details=True)
     outputs: tuple = ()  # of these, the one whose output is the node's; in a fold, one for each repeat
     agreement: object = None  # `Agreement` of the contributions that meet at its output, where there are several
+    use: tuple = ()  # (which, of how many) of a leaf that is drawn once per use; its gradient is that of them all
 
     @property
     def grad_rms(self):
@@ -119,6 +120,7 @@ class Vertex:
     operands: list = field(default_factory=list)
     is_operation: bool = True
     is_sum: bool = True  # whether its gradient is the sum of the contributions: no hook and no loss of its own
+    leaf: int | None = None  # its index in the trace: tells the copies of a leaf that is drawn once per use
 
 
 def build(trace):
@@ -161,13 +163,16 @@ def build(trace):
                 if index is None:
                     index = leaf_place[source.leaf] = len(vertices)
                     name = leaf.name or unnamed.setdefault(source.leaf, _unnamed(leaf, unnamed, trace))
-                    vertices.append(Vertex(_leaf_node(leaf, name), operation.order, is_operation=False))
+                    vertices.append(
+                        Vertex(_leaf_node(leaf, name), operation.order, is_operation=False, leaf=source.leaf)
+                    )
                 vertex.operands.append((slot, index, rms))
         vertex.node.parameters, vertex.node.constants = tuple(parameters), tuple(constants)
         vertex.node.multiply_adds = _multiply_adds(trace, operation)
         vertex.node.saved_bytes = operation.saved_bytes
         place[operation.order] = len(vertices)
         vertices.append(vertex)
+    _number_uses(vertices)
     data = _shared_data(vertices)
     skips = find_skips(
         [v.node.op if v.is_operation else "" for v in vertices],
@@ -178,6 +183,17 @@ def build(trace):
     for index, _ in skips:
         vertices[index].node.is_merge = vertices[index].node.is_merge or vertices[index].node.op in MERGES
     return vertices, skips
+
+
+def _number_uses(vertices):
+    """Say on each copy of a leaf which it is, and of how many."""
+    copies = {}
+    for vertex in vertices:
+        if vertex.leaf is not None:
+            copies.setdefault(vertex.leaf, []).append(vertex.node)
+    for nodes in copies.values():
+        for number, node in enumerate(nodes, 1):
+            node.use = (number, len(nodes)) if len(nodes) > 1 else ()
 
 
 def _shared_data(vertices):
