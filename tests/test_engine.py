@@ -318,6 +318,26 @@ def test_in_place_changes_stay_on_the_tape():
     same(x.grad, [4.5, 4.5, 4.5])
 
 
+CONSTANT = {
+    "fill_": lambda z: z.fill_(7.0),
+    "zero_": lambda z: z.zero_(),
+    "copy_": lambda z: z.copy_(tg.tensor([1.0, 2.0])),
+    "copy_ of one": lambda z: z.copy_(tg.tensor([5.0])),
+    "uniform_": lambda z: z.uniform_(),
+    "all set": lambda z: z.__setitem__(slice(None), 3.0),
+}
+
+
+@pytest.mark.parametrize("change", CONSTANT)
+def test_nothing_flows_back_through_a_constant_that_was_written_over_a_result(change):
+    w = tg.tensor([3.0, 4.0], requires_grad=True)
+    z = w * 2.0
+    CONSTANT[change](z)
+    assert z.requires_grad
+    (z * w).sum().backward()
+    assert w.grad.tolist() == z.tolist()
+
+
 def test_in_place_on_a_leaf():
     x = leaf()
     for change in (lambda: x.add_(1), lambda: x.__iadd__(1), lambda: x.zero_(), lambda: x.__setitem__(0, 1.0)):

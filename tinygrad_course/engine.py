@@ -52,15 +52,17 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if start.order:
                 heappush(waiting, (-start.order, start))
     try:
-        watching, tell = (), []
+        watching, tell, keeps_leaves = [], [], create_graph
         if observers:
             arrays = [array_of(g) for g in gradients]
-            answers = [(one, one.begin_backward(outputs, arrays)) for one in observers]
-            watching = [one for one, answer in answers if answer is not False]
-            tell = [_teller(one, answer) for one, answer in answers if answer is not False]
+            for observer in observers:
+                answer = observer.begin_backward(outputs, arrays)
+                if answer is not False:
+                    watching.append(observer)
+                    tell.append(answer.append if type(answer) is list else _teller(observer))
+                    keeps_leaves = keeps_leaves or observer.keeps_arrays
         # What an observer has been shown it may keep, until the pass is over or longer: no adding to that array.
         new = _SHOWN if watching else _OURS
-        keeps_leaves = create_graph or any([observer.keeps_arrays for observer in watching])
         keeps = create_graph or bool(watching)
         while waiting:
             node = heappop(waiting)[1]
@@ -110,9 +112,8 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
             if not retain_graph and node.saved:
                 node.saved = FREED
         if watching:
-            totals = {leaf: g if type(g) is np.ndarray else array_of(g) for leaf, (g, _) in arrived.items()}
             for observer in watching:
-                observer.leaves(totals)
+                observer.leaves(arrived)
     finally:
         now.grad_enabled = recorded
         for observer in observers:
@@ -130,9 +131,8 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
     return None
 
 
-def _teller(observer, answer):
-    """Whom to tell of (node, gradient, contributions): the list with which the observer answered, or itself."""
-    return answer.append if type(answer) is list else lambda record: observer.backward(*record)
+def _teller(observer):
+    return lambda record: observer.backward(*record)
 
 
 def _sum(entry, contribution):

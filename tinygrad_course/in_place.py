@@ -39,6 +39,8 @@ class InPlace(TensorBase):
             raise RuntimeError(f"the result type {result._data.dtype} cannot be cast to {self._data.dtype} in place")
         if not self._data.flags.writeable:
             raise RuntimeError("this tensor is read-only (an expanded one always is); change a clone() of it")
+        if self._requires_grad and not result._requires_grad and thread.state.grad_enabled:
+            result = ops.index_put(self, ..., result)  # nothing flows back to what was here
         self._data[...] = result._data
         self._changed_in_place()
         if result._requires_grad:
@@ -90,10 +92,13 @@ class InPlace(TensorBase):
 
     def copy_(self, other):
         """Take the numbers of `other`, broadcast and converted."""
-        return self._become(ops.expand(as_tensor(other).to(self._data.dtype), *self._data.shape))
+        other = as_tensor(other).to(self._data.dtype)
+        self[...] = other if other._data.shape == self._data.shape else ops.expand(other, *self._data.shape)
+        return self
 
     def fill_(self, value):
-        return self.copy_(np.asarray(value, self._data.dtype))
+        self[...] = np.asarray(value, self._data.dtype)
+        return self
 
     def zero_(self):
         return self.fill_(0)

@@ -99,8 +99,8 @@ class Observer:
     `backward(node, gradient, contributions)`: `gradient` has arrived, whole, at the node's output;
         `contributions[i]` leaves along `node.edges[i]`, already summed to the input's shape, not yet added to
         another; None where no gradient flows.
-    `leaves(gradients)`: backward is through; {leaf: its whole gradient}, before its hooks and `.grad`, to be
-        looked at until `end_backward`.
+    `leaves(arrived)`: backward is through; {leaf: (its whole gradient, …)}, before its hooks and `.grad`, to be looked
+        at until `end_backward`. With `create_graph` the gradient is a tensor.
     `begin_backward(outputs, gradients)` and `end_backward()` frame a pass, the latter even if an operation raises.
         Where the former returns False, the observer is told of nothing between, and costs nothing. Where it returns a
         list, what `backward` would be told is appended to it, as (node, gradient, contributions).
@@ -127,7 +127,7 @@ class Observer:
     def backward(self, node, gradient, contributions):
         pass
 
-    def leaves(self, gradients):
+    def leaves(self, arrived):
         pass
 
     def end_backward(self):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import tinygrad_course as tg
+import tinygrad_course.nn.functional as F
 from tinygrad_course.kernels import histogram
 from viz.graph import details
 
@@ -56,9 +58,25 @@ def test_dead_units(name, numpy_counts):
     assert details.dead_share(x) == numpy_counts(details.dead_share, x) == share
 
 
+SATURATED = {  # an activation function, its inputs, and the share of its outputs at an end
+    "tanh": (tg.tanh, [3.0, -3.0, -9.0, 0.5], 0.75),
+    "sigmoid": (tg.sigmoid, [5.0, 2.0, 0.0, -2.0], 0.25),
+    "relu6": (F.relu6, [7.0, 5.9, -1.0, 6.0], 0.5),
+    "hardtanh": (F.hardtanh, [0.99, -1.5, 1.5, 0.0], 0.5),
+    "hardtanh between others": (lambda x: F.hardtanh(x, 0.5, 2.0), [0.0, 1.0, 1.9, 3.0], 0.5),
+    "hardsigmoid": (F.hardsigmoid, [-3.5, 2.9, 3.5, 0.0], 0.5),
+    "relu": (F.relu, [1.0, -1.0, 2.0, 0.0], None),
+}
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("name", "share"), [("tanh", 0.75), ("sigmoid", 0.25)])
-def test_saturated_outputs(name, share, dtype, numpy_counts):
-    y = np.array([[0.98, -0.98], [-1.0, 0.5]], dtype)
-    assert details.saturated_share(y, name) == numpy_counts(details.saturated_share, y, name)
-    assert details.saturated_share(y if name == "tanh" else np.array([[0.99, 0.9], [0.5, 0.1]], dtype), name) == share
+@pytest.mark.parametrize("name", SATURATED)
+def test_saturated_outputs(name, dtype, numpy_counts):
+    function, inputs, share = SATURATED[name]
+    y = function(tg.tensor(np.array([inputs], dtype), requires_grad=True))
+
+    def found():
+        return details.Look().at_output(y.node, y._data).shares
+
+    dead = 0.25 if name == "relu6" else 0.5 if name == "relu" else None
+    assert found() == numpy_counts(found) == (dead, share)

@@ -1,8 +1,7 @@
-"""DOT text, the built-in layout, and the renderers with everything that can be missing."""
+"""DOT text, and the renderers with everything that can be missing."""
 
 import html
 import io
-import itertools
 import math
 import os
 import re
@@ -136,81 +135,6 @@ def test_five_thousand_operations():
     assert time.perf_counter() - start < 60.0
 
 
-# ------------------------------------------------------------------------------------------- layout
-
-
-def _chain_with_skips(blocks):
-    edges = []
-    for block in range(blocks):
-        first = 3 * block
-        edges += [(first, first + 1, False), (first + 1, first + 2, False), (first + 2, first + 3, False)]
-        edges.append((first, first + 3, True))
-    return [(60.0 + 10 * (i % 3), 30.0) for i in range(3 * blocks + 1)], edges
-
-
-GRAPHS = {
-    "one": ([(50.0, 20.0)], []),
-    "chain": ([(50.0, 20.0)] * 5, [(i, i + 1, False) for i in range(4)]),
-    "residual": _chain_with_skips(4),
-    "long residual": _chain_with_skips(30),
-    "diamond": ([(50.0, 20.0)] * 4, [(0, 1, False), (0, 2, False), (1, 3, False), (2, 3, False)]),
-    "two inputs": ([(50.0, 20.0)] * 3, [(0, 2, False), (1, 2, False)]),
-    "double edge": ([(50.0, 20.0)] * 2, [(0, 1, False), (0, 1, False)]),
-    "apart": ([(50.0, 20.0)] * 3, [(0, 1, False)]),
-    "fan": ([(50.0, 20.0)] * 12, [(0, i, False) for i in range(1, 11)] + [(i, 11, False) for i in range(1, 11)]),
-    "dense": ([(70.0, 25.0)] * 9, [(a, b, b - a > 1) for a in range(9) for b in range(a + 1, 9)]),
-    "long edges": ([(70.0, 25.0)] * 9, [(a, b, False) for a in range(9) for b in range(a + 1, 9)]),
-}
-
-
-@pytest.mark.parametrize("name", GRAPHS)
-def test_no_boxes_overlap_and_all_is_on_the_page(name):
-    sizes, edges = GRAPHS[name]
-    placed = layout(sizes, edges)
-    boxes = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(placed.centres, sizes, strict=True)]
-    for a, b in itertools.combinations(boxes, 2):
-        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
-    points = [(b[0], b[1]) for b in boxes] + [(b[2], b[3]) for b in boxes] + list(itertools.chain(*placed.routes))
-    assert all(-1e-6 <= x <= placed.width + 1e-6 and -1e-6 <= y <= placed.height + 1e-6 for x, y in points)
-
-
-@pytest.mark.parametrize("name", GRAPHS)
-def test_edges_begin_and_end_at_their_nodes(name):
-    sizes, edges = GRAPHS[name]
-    placed = layout(sizes, edges)
-    for (source, target, _), points in zip(edges, placed.routes, strict=True):
-        for node, (x, y) in ((source, points[0]), (target, points[-1])):
-            (cx, cy), (w, h) = placed.centres[node], sizes[node]
-            assert abs(x - cx) <= w / 2 + 1e-6 and abs(y - cy) <= h / 2 + 1e-6
-
-
-def test_highways_run_on_the_right():
-    sizes, edges = GRAPHS["residual"]
-    placed = layout(sizes, edges)
-    right = max(x + w / 2 for (x, _), (w, _) in zip(placed.centres, sizes, strict=True))
-    for (_, _, is_skip), points in zip(edges, placed.routes, strict=True):
-        assert (max(x for x, _ in points) > right) == is_skip
-
-
-def test_ways_into_the_next_column_do_not_cross():
-    sizes, edges = GRAPHS["long residual"]
-    placed = layout(sizes, edges)
-    pieces = [(number, pair) for number, route in enumerate(placed.routes) if len(route) > 5
-              for pair in itertools.pairwise(route)]  # fmt: skip
-    level = [(n, y, *sorted((x0, x1))) for n, ((x0, y), (x1, y1)) in pieces if y == y1 and x0 != x1]
-    upright = [(n, x, *sorted((y0, y1))) for n, ((x, y0), (x1, y1)) in pieces if x == x1 and y0 != y1]
-    assert len({n for n, *_ in level}) >= 2  # trunk and highway
-    for (one, y, x0, x1), (other, x, y0, y1) in itertools.product(level, upright):
-        assert one == other or not (x0 < x < x1 and y0 < y < y1)
-
-
-def test_a_long_graph_is_wrapped():
-    sizes, edges = GRAPHS["long residual"]
-    assert layout(sizes, edges).columns > 1
-    assert layout(sizes, edges, wrap=False).columns == 1
-    assert layout(sizes, edges).height < 0.6 * layout(sizes, edges, wrap=False).height
-
-
 # ------------------------------------------------------------------------------------------- renderers
 
 
@@ -292,6 +216,14 @@ def test_png_stays_under_the_pixel_cap(alone, monkeypatch):
     picture = render.to_bytes(viz.gradient_flow(nets.recorded(nets.net(blocks=12))), "png")
     width, height = int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")
     assert width * height < 220_000
+
+
+def test_png_of_five_thousand_nodes(alone):
+    flow = viz.gradient_flow(nets.chain(5000), level="op")
+    start = time.perf_counter()
+    picture = render.to_bytes(flow, "png")
+    assert time.perf_counter() - start < 40.0
+    assert int.from_bytes(picture[16:20], "big") * int.from_bytes(picture[20:24], "big") <= 1.01 * render.MOST_PIXELS
 
 
 def test_labels_fit_their_boxes(flow):

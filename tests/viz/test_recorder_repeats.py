@@ -11,6 +11,8 @@ import tinygrad_course as tg
 import viz
 from tinygrad_course import models, nn
 from tinygrad_course.function import Function
+from tinygrad_course.modes import thread
+from viz.graph import repeat
 from viz.graph.repeat import Repeat
 
 
@@ -97,6 +99,183 @@ def test_a_repeated_step_is_recorded_as_if_it_were_the_first_of_its_kind(name):
         assert one.loss == other.loss and one.structure == other.structure
         np.testing.assert_array_equal(one.gradient_rms, other.gradient_rms)
         np.testing.assert_array_equal(one.activation_rms, other.activation_rms)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_without_kernels_python_compares(name, monkeypatch):
+    quick, _ = _recorded(PROGRAMS[name], True)
+    monkeypatch.setattr(repeat, "_kernel", lambda: None)
+    monkeypatch.setattr(repeat, "_places", lambda: ())
+    plain, kinds = _recorded(PROGRAMS[name], True)
+    assert (kinds[2:] == [Repeat] * 3) == (name != "in place")
+    assert _facts(quick) == _facts(plain)
+
+
+def _swap(x, y, k):
+    return [x, y] if k == 0 else [y, x]
+
+
+def _hooked(x, k):
+    if k:
+        x.register_hook(lambda gradient: gradient * 2.0)
+    return x
+
+
+def _scaled(x, k):
+    with _scope(f"part{k}"):
+        return x * 2.0
+
+
+class _scope:
+    """What a module does to the scope."""
+
+    def __init__(self, scope):
+        self.scope = scope
+
+    def __enter__(self):
+        self.before, thread.state.scope = thread.state.scope, self.scope
+
+    def __exit__(self, *exception):
+        thread.state.scope = self.before
+
+
+class Partly(Function):
+    """Gives its second input a gradient only if it is told to."""
+
+    def __init__(self, whole):
+        self.whole = whole
+
+    def forward(self, x, y):
+        return x + y
+
+    def backward(self, dz):
+        return dz, (dz * 1.0 if self.whole else None)
+
+
+DIFFERENT = {  # steps of two kinds, k = 0 and 1, on matrices a and b: what is not the same in them
+    "operation": lambda a, b, k: ((a * b).tanh() if k else (a * b).sigmoid()).sum(),
+    "scope": lambda a, b, k: (_scaled(a, k) * b).sum(),
+    "shape": lambda a, b, k: (a[: 2 + k] * b[: 2 + k]).sum(),
+    "axes": lambda a, b, k: ((a * b).reshape(9) if k else (a * b).reshape(3, 3)).tanh().sum(),
+    "leaves": lambda a, b, k: (_swap(a, b, k)[0] - 2.0 * _swap(a, b, k)[1]).sum(),
+    "order of operands": lambda a, b, k: (_swap(a.tanh(), b.tanh(), k)[0] - _swap(a.exp(), b.exp(), k)[1]).sum(),
+    "operations read": lambda a, b, k: (lambda u, v: (_swap(u, v, k)[0] * 3.0 + u * v).sum())(a.exp(), b.exp()),
+    "a hook": lambda a, b, k: _hooked(a * b, k).sum(),
+    "a gradient that is missing": lambda a, b, k: Partly(k == 0)(a.exp(), b.exp()).sum(),
+    "where backward begins": lambda a, b, k: [(a * b).sum(), (a + b).sum()][k],
+    "more of the same": lambda a, b, k: sum([(a * b).sum()] * (1 + k)),
+    "a constant": lambda a, b, k: (a * (b if k else b.detach())).sum(),
+}
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_steps_that_are_not_alike_are_told_apart(what, kernel, monkeypatch):
+    if not kernel:
+        monkeypatch.setattr(repeat, "_kernel", lambda: None)
+        monkeypatch.setattr(repeat, "_places", lambda: ())
+    facts = {}
+    for kinds in ([0, 0, 0, 1], [1]):
+        a, b = (tg.tensor(np.random.default_rng(s).standard_normal((3, 3)), requires_grad=True) for s in (0, 1))
+        with viz.record(names={"a": a, "b": b}) as recording:
+            for k in kinds:
+                DIFFERENT[what](a, b, k).backward()
+        operations, leaves, *_ = _facts(recording)
+        facts[len(kinds)] = [o[:8] + o[9:] for o in operations], [leaf for leaf in leaves if leaf[-1]]
+    assert facts[4] == facts[1]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_details_of_a_repeated_step(name):
+    """Histograms, shares of units and lines of the program, which are looked at in the last step alone."""
+    found = []
+    for put_off in (True, False):
+        tg.manual_seed(3)
+        parameters, loss_of = PROGRAMS[name]()
+        with viz.record(details=True) as recording:
+            for _ in range(4):
+                if not put_off:
+                    recording._replay()
+                loss_of().backward()
+        found.append([operation.details for operation in recording.trace.operations.values()])
+    assert found[0] == found[1] and all(details.source for details in found[0])
+
+
+def test_details_are_those_before_a_change():
+    w = tg.tensor([3.0, 4.0], requires_grad=True)
+    for change in (lambda z: z.data.fill(0.0), lambda z: z.zero_()):
+        with viz.record(details=True) as recording:
+            for _ in range(4):
+                z = w.detach() * 1.0
+                (w * z).sum().backward()
+            change(z)
+        first = min(recording.trace.operations)
+        assert recording.trace.operations[first].details.output.zeros == 0
+
+
+def test_the_lines_of_a_step_that_is_unlike_those_before():
+    layer = nn.Linear(3, 2)
+    with viz.record(layer, details=True) as recording:
+        for samples in (4, 4, 4, 4, 2):
+            layer(tg.ones(samples, 3)).tanh().sum().backward()
+    assert {o.details.source[2] for o in recording.trace.operations.values()} == {
+        "layer(tg.ones(samples, 3)).tanh().sum().backward()"
+    }
+
+
+def test_bytes_kept_for_backward_are_those_of_the_last_step():
+    layer = nn.Linear(5, 5)
+
+    def kept(*steps):
+        with viz.record(layer) as recording:
+            for samples, function in steps:
+                function(layer(tg.ones(samples, 5)).tanh()).sum().backward()
+        return [operation.saved_bytes for operation in recording.trace.operations.values()]
+
+    def square(x):
+        return x * x
+
+    for steps in ([(8, square)], [(8, square)] * 4, [(8, square)] * 4 + [(2, square)], [(8, square), (8, tg.exp)]):
+        assert None not in kept(*steps) and kept(*steps) == kept(steps[-1])
+    assert kept((8, square))[:2] == [8 * 5 * 4, 8 * 5 * 4]
+
+
+def test_a_second_pass_through_a_graph_is_shown_alone():
+    w = tg.tensor([1.0, 2.0], requires_grad=True)
+    with viz.record(names={"w": w}) as recording:
+        h = w * 3.0
+        first, second = (h * 2.0).sum(), (h * h).sum()
+        first.backward(retain_graph=True)
+        second.backward()
+    trunk, other, *_ = recording.trace.operations.values()
+    assert trunk.gradient.largest == 12.0 and trunk.sent[0].largest == 36.0
+    assert recording.trace.leaves[0].gradient.largest == 36.0
+    assert other.gradient is None and other.sent == (None, None)
+
+
+def test_losses_that_share_only_parameters_are_shown_together():
+    w = tg.tensor([1.0, 2.0], requires_grad=True)
+    with viz.record(names={"w": w}) as recording:
+        first, second = (w * 2.0).sum(), (w * w).sum()
+        first.backward()
+        second.backward()
+    assert all(operation.gradient is not None for operation in recording.trace.operations.values())
+    assert recording.trace.leaves[0].gradient.rms == pytest.approx(np.sqrt(np.mean(w.grad.numpy() ** 2)))
+
+
+def test_a_look_at_the_loss_and_clipped_gradients_do_not_disturb():
+    model, kinds = nets.net(1), []
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    with viz.record(model) as recording:
+        for _ in range(5):
+            optimizer.zero_grad(set_to_none=False)
+            loss = nets.loss_of(model)
+            loss.item()
+            loss.backward()
+            kinds.append(type(recording._last))
+            nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
+            optimizer.step()
+    assert kinds[2:] == [Repeat] * 3
 
 
 CHANGES = {

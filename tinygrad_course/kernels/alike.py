@@ -1,4 +1,4 @@
-"""Whether a step of training did what an earlier one did, and where its arrays are.
+"""Whether a step of training did what an earlier one did, and where its arrays are: for `statistics`.
 
 Who watches a step has two lists: of what ran, (node, inputs, output, array of the output), and of where backward went,
 (node, gradient, contributions in a list or tuple). To go through them, and to compare them with those of an earlier
@@ -18,18 +18,16 @@ What a plan knows by its address must live as long as the plan does.
 
 import numpy as np
 
-from . import objects
 from .call import word_at
-from .jit import inner, kernel
-from .objects import CLASS, COUNT, DTYPE, EXTENTS, NDIM, list_item, tuple_item
-from .statistics import KINDS, measure_at
+from .jit import inner
+from .objects import CLASS, COUNT, DTYPE, EXTENTS, LIST, NDIM, NONE, list_item, slots, tuple_item
 
-_, _, _, _NONE, _LIST, _EDGES, _SCOPE, _HOOKS, _RAN, _WENT, _MET, _BEGIN = range(12)  # at its beginning
+_NONE, _LIST, _EDGES, _SCOPE, _HOOKS, _RAN, _WENT, _MET, _BEGIN = range(9)  # at its beginning
 
 
 def places(node_class):
     """What a plan begins with, so that the kernel finds what it compares in nodes of this class, and in arrays."""
-    return *KINDS, id(list), *objects.slots(node_class, "edges", "scope", "hooks")
+    return NONE, LIST, *slots(node_class, "edges", "scope", "hooks")
 
 
 @inner
@@ -91,8 +89,13 @@ def _backward_is_alike(ran, went, plan, k, arrays):
     return True
 
 
-@kernel
-def _find_if_alike(ran, went, others, plan, arrays):
+@inner
+def find_if_alike(ran, went, others, plan, arrays):
+    """Whether a step is what the plan says. Then `arrays` gets the addresses of the step's arrays.
+
+    They are of the operations' outputs, of the contributions, of the gradients that the plan names, and of what is in
+    the list `others`. The lists are given by their addresses.
+    """
     k = _operations_are_alike(ran, plan, arrays)
     if k == 0 or not _backward_is_alike(ran, went, plan, k, arrays):
         return False
@@ -100,15 +103,3 @@ def _find_if_alike(ran, went, others, plan, arrays):
     for i in range(count):
         arrays[len(arrays) - count + i] = list_item(others, i)
     return True
-
-
-def measure_if_alike(ran, went, others, plan, rows):
-    """Describe a step's arrays in `rows` if it is what the plan says. None if not; else as `statistics.measure_many`.
-
-    The rows are of the operations' outputs, of the contributions, of the gradients that the plan names, and of what is
-    in the list `others`, arrays or None. Objects must be `READABLE`.
-    """
-    arrays = np.empty(len(rows), np.int64)
-    if not _find_if_alike(id(ran), id(went), id(others), plan, arrays):
-        return None
-    return measure_at(arrays, rows, 0)

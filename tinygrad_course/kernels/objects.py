@@ -18,20 +18,22 @@ _BEGIN = object.__basicsize__  # of each object: what Python counts its holders 
 CLASS = _BEGIN - 8
 # Behind it, in an array: the address of its numbers, how many dimensions there are, extents, dtype and flags.
 NUMBERS, NDIM, EXTENTS, DTYPE, FLAGS = (_BEGIN + offset for offset in (0, 8, 16, 40, 48))
+# The addresses by which kernels know what an object is: an array, its dtype, None, a list.
+ARRAY, SINGLE, DOUBLE, NONE, LIST = map(id, (np.ndarray, np.dtype(np.float32), np.dtype(np.float64), None, list))
 COUNT = _BEGIN  # how many items a list or tuple has
-_LIST, _TUPLE = _BEGIN + 8, tuple.__basicsize__  # the address of a list's items; a tuple's items themselves
+_LIST_ITEMS, _TUPLE_ITEMS = _BEGIN + 8, tuple.__basicsize__  # the address of a list's items; a tuple's items themselves
 
 
 @inner
 def list_item(place, index):
     """The address of an item of the list at `place`."""
-    return word_at(word_at(place + _LIST) + 8 * index)
+    return word_at(word_at(place + _LIST_ITEMS) + 8 * index)
 
 
 @inner
 def tuple_item(place, index):
     """The address of an item of the tuple at `place`."""
-    return word_at(place + _TUPLE + 8 * index)
+    return word_at(place + _TUPLE_ITEMS + 8 * index)
 
 
 def _words(place, count):
@@ -43,7 +45,7 @@ def _is_readable():
     if ctypes.sizeof(ctypes.c_void_p) != 8 or sys.implementation.name != "cpython":
         return False
     array = np.empty((3, 5))
-    if np.ndarray.__basicsize__ < FLAGS + 8 or list.__basicsize__ < _LIST + 8:
+    if np.ndarray.__basicsize__ < FLAGS + 8 or list.__basicsize__ < _LIST_ITEMS + 8:
         return False
     cls, numbers, count, extents, strides, _, kind, flags = _words(id(array) + CLASS, 8)
     shape = _words(extents, 4) if strides == extents + 16 else ()
@@ -54,9 +56,9 @@ def _is_readable():
     items = [array, object()]
     expected = tuple(map(id, items))
     pair = tuple(items)
-    if _words(id(pair) + COUNT, 1) + _words(id(pair) + _TUPLE, 2) != (2, *expected):
+    if _words(id(pair) + COUNT, 1) + _words(id(pair) + _TUPLE_ITEMS, 2) != (2, *expected):
         return False
-    return _words(id(items) + COUNT, 1) == (2,) and _words(_words(id(items) + _LIST, 1)[0], 2) == expected
+    return _words(id(items) + COUNT, 1) == (2,) and _words(_words(id(items) + _LIST_ITEMS, 1)[0], 2) == expected
 
 
 READABLE = _is_readable()

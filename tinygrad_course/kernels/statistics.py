@@ -12,9 +12,10 @@ other arrays are measured in the same call, changes no bit of the result.
 import numba
 import numpy as np
 
+from .alike import find_if_alike
 from .call import pointer_to, word_at
 from .jit import inner, kernel, part, shared
-from .objects import CLASS, DTYPE, EXTENTS, FLAGS, NDIM, NUMBERS
+from .objects import ARRAY, CLASS, DOUBLE, DTYPE, EXTENTS, FLAGS, NDIM, NONE, NUMBERS, SINGLE
 
 RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
@@ -22,7 +23,9 @@ _CHUNK = 4096  # numbers that are summed in their own precision, before float64 
 _SHARE = 8 * _CHUNK  # numbers that one thread takes at a time
 _MANY = 500_000  # numbers in all, from which on it is worth while to wake threads
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
-KINDS = id(np.ndarray), id(np.dtype(np.float32)), id(np.dtype(np.float64)), id(None)
+_KINDS = ARRAY, SINGLE, DOUBLE, NONE
+_NO_PLAN = np.empty(0, np.int64)
+_NOT_ALIKE, _FOR_ALL_THREADS = -1, -2
 _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
 _SMALL_64, _LARGE_64 = 1e-280, 1e300
@@ -153,17 +156,26 @@ def _add_up(found, parts, table, first):
 
 
 @kernel
-def _measure_few(place, kinds, table, first):
-    """Describe arrays if they have few numbers in all. (Whether it did, how many it could not read.)"""
-    objects = _objects(place)
+def _measure_few(lists, plan, place, kinds, table, first):
+    """Describe arrays: those at `place`, or with a plan, those of a step's three lists if they are what it says.
+
+    Returns how many it could not read, _FOR_ALL_THREADS if they have many numbers, or _NOT_ALIKE. One kernel does
+    both, so that both give the same bits.
+    """
+    if len(plan) > 0:
+        objects = np.empty(len(table), np.int64)
+        if not find_if_alike(lists[0], lists[1], lists[2], plan, objects):
+            return _NOT_ALIKE
+    else:
+        objects = _objects(place)
     found = np.empty((len(objects) + 1, 4), np.int64)
     shares, numbers, unread = _find(objects, kinds, found, table, first)
     if numbers >= _MANY:
-        return False, unread
+        return _FOR_ALL_THREADS
     parts = np.empty((shares, COLUMNS))
     _measure_shares(0, shares, found, parts)
     _add_up(found, parts, table, first)
-    return True, unread
+    return unread
 
 
 @kernel
@@ -192,15 +204,21 @@ def measure_many(arrays, table, first):
     these it returns how many there are. One call for many small arrays: to hand one to a kernel takes longer than to
     look at a thousand numbers. The arrays must be `READABLE`.
     """
-    return measure_at(np.fromiter(arrays, object, len(arrays)), table, first)
-
-
-def measure_at(objects, table, first):
-    """`measure_many` of the arrays whose addresses lie in an array: of objects, as NumPy keeps them, or of integers."""
+    objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
     place = id(objects)
-    done, unread = _measure_few(place, KINDS, table, first)
-    if not done:
-        found, parts = _find_many(place, KINDS, table, first)
+    unread = _measure_few((0, 0, 0), _NO_PLAN, place, _KINDS, table, first)
+    if unread == _FOR_ALL_THREADS:
+        found, parts = _find_many(place, _KINDS, table, first)
         _measure_part(found, parts)
         _finish_many(found, parts, table, first)
+        unread = int(np.count_nonzero(table[first : first + len(arrays), SIZE] < 0.0))
     return unread
+
+
+def measure_if_alike(ran, went, others, plan, table):
+    """Describe a step's arrays if it is what the plan says (`alike.find_if_alike`). Whether it is, and whether it did.
+
+    Many numbers, or what is no array of floats, or has gaps, is left to `measure_many`.
+    """
+    unread = _measure_few((id(ran), id(went), id(others)), plan, 0, _KINDS, table, 0)
+    return unread != _NOT_ALIKE, unread == 0

@@ -12,8 +12,11 @@ import tinygrad_course
 
 _LOWEST, _OCTAVES = -48, 64  # of a histogram: |x| from 2^-48 to 2^16
 _MOST_SAMPLES = 65_536  # numbers that a histogram looks at
-_SATURATED = 0.97  # |tanh|: where its derivative is below 6 % of the largest; a sigmoid is at (1 ± 0.97)/2 then
-_ENDS = {"tanh": (1.0, 0.0), "sigmoid": (2.0, -1.0)}  # a, b: a y + b is between -1 and 1
+# Of operations with an upper and a lower end: a, b such that a y + b is between -1 and 1, and where it is saturated:
+# |tanh| from 0.97 on, where its derivative is below 6 % of the largest, and straight lines at their ends.
+_CURVED = {"tanh": (1.0, 0.0, 0.97), "sigmoid": (2.0, -1.0, 0.97)}
+_STRAIGHT = {"hardsigmoid": (0.0, 1.0), "relu6": (-6.0, 6.0)}  # of relu6 the upper end: zeros are its units' matter
+_AT_THE_END = 1.0 - 1e-6
 
 
 class Details(NamedTuple):
@@ -44,14 +47,12 @@ class Look:
     def __init__(self, line=None):
         self.output, self.gradient, self.line, self.shares = None, None, line, (None, None)
 
-    def at_output(self, name, data):
-        """Look at the output of an operation of this name."""
+    def at_output(self, node, data):
+        """Look at the output of an operation."""
         if data.dtype.kind == "f":
-            self.output = _count(data)
-            if name == "relu":
-                self.shares = dead_share(data), None
-            elif name in _ENDS:
-                self.shares = None, saturated_share(data, name)
+            ends = _ends(node)
+            dead = dead_share(data) if node.name in ("relu", "relu6") else None
+            self.output, self.shares = _count(data), (dead, ends and share_beyond(data, *ends))
         return self
 
     def at_gradient(self, gradient):
@@ -148,11 +149,18 @@ def dead_share(array):
     return _kernels().count_dead(np.ascontiguousarray(units)) / units.shape[1]
 
 
-def saturated_share(array, name):
-    """Share of a tanh's or sigmoid's outputs near their ends."""
+def _ends(node):
+    """(a, b, limit): an output y is saturated if |a y + b| > limit. None for an operation without ends."""
+    if node.name in _CURVED:
+        return _CURVED[node.name]
+    low, high = (node.low, node.high) if node.name == "hardtanh" else _STRAIGHT.get(node.name, (0.0, 0.0))
+    return (2.0 / (high - low), -(high + low) / (high - low), _AT_THE_END) if high > low else None
+
+
+def share_beyond(array, scale, shift, limit):
+    """Share of the numbers with |scale · y + shift| > limit."""
     if not array.size:
         return None
-    scale, shift = _ENDS[name]
     if _kernels() is None:
-        return float(np.count_nonzero(np.abs(scale * array + shift) > _SATURATED)) / array.size
-    return _kernels().count_beyond(array.ravel("K"), scale, shift, _SATURATED) / array.size
+        return float(np.count_nonzero(np.abs(scale * array + shift) > limit)) / array.size
+    return _kernels().count_beyond(array.ravel("K"), scale, shift, limit) / array.size

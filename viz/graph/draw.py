@@ -5,15 +5,18 @@ from . import labels, theme
 from .boxes import DETAIL, boxes_of, members_of_folds, room_of_folds, text_width
 from .layout import GAP, layout, layout_in, layout_pair
 from .pen import Legend, Pen
+from .routes import PRICES
 
 _MARGIN = 14.0
 _DOTS_PER_INCH = 144
 _SCREEN = (1050.0, 600.0)  # points of a laptop's window, 1400 × 800 pixels: what fits is seen whole at full size
 _FACTORS = (0.06, 0.12, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.5)  # on the shape of the room: few columns to many
 _TALLEST = 250.0  # points; what is higher may be wrapped
+_FITTING = 100  # nodes up to which a window may hold a graph
+_FAR = 1.2, 1.4  # of a window's height: one scrolls rather down than aside
 _TERSE_GAP = 16.0
 _MANY = 1000  # nodes from which on speed counts
-_TRY_UP_TO = 400  # nodes up to which several layouts are tried
+_TRY_UP_TO = 2000  # nodes and edges up to which several layouts are tried
 
 
 def draw_bytes(flow, file_format):
@@ -50,7 +53,12 @@ def draw(flow, *, wrap=True):
     boxes = boxes_of(flow)
     room = _SCREEN[0] - 2 * _MARGIN, _SCREEN[1] - 2 * _MARGIN - Legend(flow, _SCREEN[0]).height
     placed = place(flow, boxes, room) if wrap else layout(*_measures(flow, boxes)[:2], wrap=False)
+    for far in _FAR:
+        if wrap and placed.width > room[0] and len(boxes) <= _FITTING:
+            placed = place(flow, boxes, (room[0], far * room[1]), _TERSE_GAP)
     legend = Legend(flow, placed.width)
+    if placed.height + legend.height + 2 * _MARGIN > _SCREEN[1]:  # there is more room at the sides
+        legend = Legend(flow, max(placed.width, _SCREEN[0] - 2 * _MARGIN))
     width = max(placed.width, legend.width) + 2 * _MARGIN
     height = placed.height + legend.height + 2 * _MARGIN
     limit = 60_000.0 / 144.0 * 72.0  # matplotlib's Agg canvas ends at 2^16 dots
@@ -123,11 +131,24 @@ def _prepare(axes, width, height):
 
 
 def place(flow, boxes, window, gap=GAP):
-    """The layout that shows the graph largest in a window (width, height), or whole at full size."""
+    """The layout that shows the graph largest in a window (width, height), or whole at full size.
+
+    What does not fit comes closer together, and if that is not enough, its columns break inside blocks.
+    """
     sizes, edges, room, together, label = _measures(flow, boxes)
-    factors = _FACTORS if len(sizes) <= _TRY_UP_TO else (1.0,)
-    more = {"room": room, "together": together, "label": label, "gap": gap}
-    return layout_in(window, sizes, edges, factors=factors, tallest=_TALLEST, **more)
+    factors, tries = _FACTORS, [(gap, PRICES[:1]), (_TERSE_GAP, PRICES[:1]), (_TERSE_GAP, PRICES[1:])]
+    if len(sizes) + len(edges) > _TRY_UP_TO:
+        factors, tries = (1.0,), tries[1:2]
+    best, most = None, 0.0
+    for space, prices in dict.fromkeys(tries):
+        how = {"factors": factors, "room": room, "gap": space, "prices": prices, "label": label}
+        placed = layout_in(window, sizes, edges, tallest=_TALLEST, together=together, **how)
+        fit = min(window[0] / max(1.0, placed.width), window[1] / max(1.0, placed.height))
+        if best is None or fit > most * 1.02:
+            best, most = placed, fit
+        if fit >= 1.0:
+            break
+    return best
 
 
 def _measures(flow, boxes):

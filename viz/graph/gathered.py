@@ -2,6 +2,7 @@
 
 from .details import line_outside
 from .stats import SMALL, measure_all
+from .trace import bytes_saved
 
 ROOM = 4 << 20  # bytes that what is gathered may keep alive
 _OBJECTS = 200  # bytes, at least, of an operation's own objects
@@ -11,16 +12,18 @@ class Gathered:
     """What a small graph did, as the tape told it: nothing has been looked at but what may change.
 
     ran: (node, inputs, output, array of the output) of each operation; went: (node, gradient, contributions) of each
-    that backward has reached; began: what it began with; totals: {leaf: its gradient}, when backward is through.
+    that backward has reached; began: what it began with; totals: {leaf: (its gradient, …)}, when backward is through.
 
     `forward` is told of what does not go to `ran` by itself; `went` is what an observer's `begin_backward` returns.
     What does not fit goes to `full`, a method like `forward`.
     """
 
-    __slots__ = ("began", "constants", "leaf_of", "lines", "made", "ran", "rows", "totals", "went", "_full", "_room")
+    __slots__ = ("began", "constants", "leaf_of", "lines", "made", "ran", "rows", "saved", "totals", "went", "_full",
+                 "_room")  # fmt: skip
 
     def __init__(self, full, with_lines=False):
         self.lines = [] if with_lines else None  # of the program, one for each operation
+        self.saved = None  # bytes that each operation keeps for backward
         self.ran, self.went, self.began, self.totals = [], [], None, None
         self.rows = []  # of the first outputs, as far as they have been measured
         self.leaf_of = {}  # id of a leaf -> (tensor, copy of its numbers or None, row or None, -1 - its own number)
@@ -65,6 +68,11 @@ class Gathered:
                     (row,) = measure_all([data])
             known = self.leaf_of[id(tensor)] = tensor, copy, row, -1 - len(self.leaf_of)
         return known[3]
+
+    def note_saved(self):
+        """Note how much each operation keeps for backward, as long as it does."""
+        kept = set()
+        self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
 
     def settle(self):
         """Measure what has been shown: somebody has got hold of an array, and may write there."""

@@ -1,6 +1,9 @@
 """A layered layout that needs no program: ranks from the longest path, few crossings, highways on one side.
 
-Everything is iterative and about linear in the size of the graph. Lengths are points (1/72 inch), y grows downward.
+Everything is iterative, and its work is bounded by the size of the graph, never by a clock, so that the same graph
+always has the same layout: n log n in nodes and edges, at most `_MOST_BENDS` bends, `_MOST_WORK` for the order and
+the places in the ranks, one column where a break would be crossed by too much. A graph too large for one sweep has
+the nodes of a rank in the order in which they ran. Lengths are points (1/72 inch), y grows downward.
 """
 
 import difflib
@@ -8,11 +11,14 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from .routes import TALLEST, Page, Ranked, columns
+from .routes import NUMBERED, PRICES, TALLEST, Page, Ranked, columns
 
 GAP, SIDE_GAP = 24.0, 22.0  # between ranks, between neighbours in one
 _MOST_BENDS = 600  # long edges get a bend in each rank they cross up to this many in all, beyond it a lane outside
+_NEAR = 2  # operations from an input, up to which a node stands where it is read
+_TRUNK = 100  # what the place of a node on the trunk weighs against that of another beside it
 _SWEEPS = 6
+_MOST_WORK = 300_000  # nodes, bends and links that are swept over, in all sweeps; a larger graph gets fewer sweeps
 
 
 @dataclass
@@ -25,6 +31,7 @@ class Layout:
     routes: list
     columns: int = 1
     lefts: tuple = ()  # where each column begins, its lanes included
+    crowded: bool = False  # so many lanes that there is no room for numbers between them
 
 
 def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=TALLEST, together=(), label=0.0):
@@ -42,16 +49,19 @@ def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=T
 
 
 def layout_in(window, sizes, edges, *, factors, tallest, room=None, gap=GAP, together=(), label=0.0,
-              enough=1.0):  # fmt: skip
+              enough=1.0, prices=PRICES):  # fmt: skip
     """The layout that shows a graph largest in a window (width, height): of those wrapped for `factors` of its shape.
 
-    More than `enough` is not better: then the first layout of this size is taken.
+    prices: what breaks into columns are worth, see `columns`. More than `enough` is not better: then the first layout
+    of this size is taken.
     """
     if not sizes:
         return Layout(0.0, 0.0, [], [])
     graph = _ranked(sizes, edges, room or {}, gap, label)
     free = _free(graph, together)
-    tried = [columns([graph], free, window[0] / window[1] * factor, tallest)[0] for factor in factors]
+    aspects = [window[0] / window[1] * factor for factor in factors]
+    prices = prices if len(factors) > 1 else prices[:1]
+    tried = [columns([graph], free, aspect, tallest, price)[0] for price in prices for aspect in aspects]
     return _largest(([_placed(Page(graph, starts))] for starts in _distinct(tried)), window, enough)[0]
 
 
@@ -122,20 +132,21 @@ def _aligned(both, keys):
 
 def _ranked(sizes, edges, room, gap, label):
     """The graph with ranks and x, not yet broken into columns."""
-    ranks = _ranks(len(sizes), edges)
+    ranks, away = _ranks(len(sizes), edges)
     chains, extra = _bends(len(sizes), edges, ranks)
     widths = [width for width, _ in sizes] + [6.0] * len(extra)
     all_ranks = ranks + extra
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
     rows = _ordered_rows(all_ranks, links)
-    x = _horizontal(rows, widths, links)
+    x = _horizontal(rows, widths, links, _trunk(links, [*away, *[-1] * len(extra)]))
     kept = [tuple(max((room[node][i] for node in row if node in room), default=0.0) for i in (0, 1)) for row in rows]
     vertical = _vertical(rows, sizes, kept, gap)
     return Ranked(sizes, edges, ranks, all_ranks, chains, rows, x, widths, *vertical, kept, label)
 
 
 def _placed(page):
-    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts), tuple(page.lefts))
+    crowded = page.graph.lane_counts[1] > NUMBERED
+    return Layout(page.width, page.height, page.centres, page.routes, len(page.starts), tuple(page.lefts), crowded)
 
 
 def _unbroken(graph, together):
@@ -148,19 +159,22 @@ def _inner_ranks(ranks):
 
 
 def _ranks(count, edges):
-    """Rank = longest path from an input; an input itself stands just above its first reader."""
-    ranks, entered = [0] * count, [False] * count
+    """(rank of each node, operations from the inputs). Rank = longest path; an input stands just above its reader.
+
+    So does what needs inputs only and is read late, as the step of a sequence that a recurrent net reads.
+    """
+    ranks, away = [0] * count, [0] * count
     outgoing = [[] for _ in range(count)]
     for source, target, _ in edges:
         outgoing[source].append(target)
-        entered[target] = True
     for node in range(count):
         for target in outgoing[node]:
             ranks[target] = max(ranks[target], ranks[node] + 1)
-    for node in range(count):
-        if not entered[node] and outgoing[node]:
+            away[target] = max(away[target], away[node] + 1)
+    for node in reversed(range(count)):
+        if away[node] <= _NEAR and outgoing[node]:
             ranks[node] = min(ranks[target] for target in outgoing[node]) - 1
-    return ranks
+    return ranks, away
 
 
 def _bends(count, edges, ranks):
@@ -187,7 +201,7 @@ def _ordered_rows(ranks, links):
         return rows
     above, below = _neighbours(len(ranks), links)
     place = {node: i for row in rows for i, node in enumerate(row)}
-    for sweep in range(_SWEEPS):
+    for sweep in range(_sweeps(ranks, links)):
         neighbours = above if sweep % 2 == 0 else below
         for row in rows if sweep % 2 == 0 else reversed(rows):
             if len(row) > 1:
@@ -196,6 +210,11 @@ def _ordered_rows(ranks, links):
                 for position, node in enumerate(row):
                     place[node] = position
     return rows
+
+
+def _sweeps(nodes, links):
+    """How often a graph is swept over: less often if it is large."""
+    return min(_SWEEPS, _MOST_WORK // (len(nodes) + len(links)))
 
 
 def _neighbours(count, links):
@@ -210,33 +229,53 @@ def _mean(values, default):
     return sum(values) / len(values) if values else default
 
 
-def _horizontal(rows, widths, links):
+def _trunk(links, away):
+    """The links that ought to be upright: of those into a node that from the farthest, if there is only one."""
+    into = {}
+    for link in links:
+        into.setdefault(link[1], []).append(link)
+    trunk = set()
+    for found in into.values():
+        farthest = max(away[source] for source, _ in found)
+        deepest = [link for link in found if away[link[0]] == farthest]
+        if len(deepest) == 1 < len(found):
+            trunk.add(deepest[0])
+    return trunk
+
+
+def _horizontal(rows, widths, links, trunk):
     """x of each node: as near to its neighbours' mean as the order and the widths in its rank allow."""
     x = [0.0] * len(widths)
     above, below = _neighbours(len(widths), links)
+    for source, target in trunk:
+        above[target] = [source]
+    heavy = {source for source, _ in trunk}
+    for source in heavy:
+        below[source] = [target for target in below[source] if (source, target) in trunk]
     for row in rows:
-        _spread(row, [0.0] * len(row), widths, x)
-    for sweep in range(_SWEEPS + 1):
+        _spread(row, [0.0] * len(row), widths, x, heavy)
+    for sweep in range(_sweeps(widths, links) + 1):
         neighbours = above if sweep % 2 == 0 else below
         for row in rows if sweep % 2 == 0 else reversed(rows):
-            _spread(row, [_mean([x[m] for m in neighbours[n]], x[n]) for n in row], widths, x)
+            _spread(row, [_mean([x[m] for m in neighbours[n]], x[n]) for n in row], widths, x, heavy)
     return x
 
 
-def _spread(row, wanted, widths, x):
+def _spread(row, wanted, widths, x, heavy):
     """Least squares towards `wanted` under minimal distances: isotonic regression, by pooling violators."""
     offsets, total = [0.0], 0.0
     for left, right in itertools.pairwise(row):
         total += (widths[left] + widths[right]) / 2.0 + SIDE_GAP
         offsets.append(total)
-    pools = []  # [mean, count]
-    for want, offset in zip(wanted, offsets, strict=True):
-        pools.append([want - offset, 1])
+    pools = []  # [mean, weight, count]
+    for node, want, offset in zip(row, wanted, offsets, strict=True):
+        pools.append([want - offset, _TRUNK if node in heavy else 1, 1])
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            mean, count = pools.pop()
-            pools[-1] = [(pools[-1][0] * pools[-1][1] + mean * count) / (pools[-1][1] + count), pools[-1][1] + count]
+            mean, weight, count = pools.pop()
+            before, other, others = pools[-1]
+            pools[-1] = [(before * other + mean * weight) / (other + weight), other + weight, others + count]
     position = 0
-    for mean, count in pools:
+    for mean, _, count in pools:
         for _ in range(count):
             x[row[position]] = mean + offsets[position]
             position += 1

@@ -142,12 +142,12 @@ def share_places(routes, sizes, widths, boxes):
         taken.box(*box)
     for points, width in zip(routes, widths, strict=True):
         taken.line(polyline(points), width / 2 + 0.5)
-    places = [None] * len(routes)
+    places, own = [None] * len(routes), _own_pieces(routes)
     for number, (points, size, width) in enumerate(zip(routes, sizes, widths, strict=True)):
         if size is None:
             continue
         best = None
-        for x, y in _candidates(points, size, width):
+        for x, y in itertools.chain(_beside(own.get(number), size, width), _candidates(points, size, width)):
             box = x, y - size[1] / 2, x + size[0], y + size[1] / 2
             hits = taken.hits(box)
             if best is None or hits < best[0]:
@@ -157,6 +157,34 @@ def share_places(routes, sizes, widths, boxes):
         _, places[number], box = best
         taken.box(*box)
     return places
+
+
+def _own_pieces(routes):
+    """{edge: (x, y0, y1)}, for those that share a lane with others: the upright piece that is an edge's alone.
+
+    It begins where the one before it leaves the lane.
+    """
+    lanes = {}
+    for number, points in enumerate(routes):
+        pieces = [pair for pair in itertools.pairwise(points[:-1]) if pair[0][0] == pair[1][0]]
+        if len(points) > 3 and pieces:
+            (x, begin), (_, end) = pieces[-1]
+            lanes.setdefault((points[0], x), []).append((end, begin, number))
+    own = {}
+    for (_, x), found in lanes.items():
+        for (before, *_), (end, begin, number) in itertools.pairwise([(-math.inf, 0.0, 0), *sorted(found)]):
+            own[number] = x, max(begin, before), end
+    return {number: own[number] for found in lanes.values() if len(found) > 1 for *_, number in found}
+
+
+def _beside(piece, size, width):
+    """Places beside an upright piece."""
+    if piece is not None:
+        x, y0, y1 = piece
+        away = width / 2 + _AWAY
+        for left in (x + away, x - away - size[0]):
+            for part in (0.5, 0.65, 0.35, 0.8, 0.2):
+                yield left, y0 + part * (y1 - y0)
 
 
 def _candidates(points, size, width):
@@ -178,7 +206,8 @@ def _candidates(points, size, width):
             yield x + away, y0 + part * down
             yield x - away - size[0], y0 + part * down
         return
-    sides = (1, -1) if points[-1][0] >= points[0][0] else (-1, 1)  # of a fork: where its branch is
+    end = points[1] if points[0][1] == points[1][1] else points[-1]  # outside a lane; of a fork, where its branch is
+    sides = (1, -1) if end[0] >= points[0][0] else (-1, 1)
     for (x, y0), (_, y1) in pieces:
         for side in sides:
             for part in _PARTS if abs(y1 - y0) > 60.0 else (0.4, 0.5, 0.6):

@@ -80,7 +80,7 @@ class Pen:
         taken = [(x - box.width / 2, y - box.height / 2, x + box.width / 2, y + box.height / 2)
                  for (x, y), box in zip(centres, boxes, strict=True)]  # fmt: skip
         taken += [fold.caption_box for fold in folds]
-        shares = [labels.share(edge) for edge in flow.edges]
+        shares = ["" if placed.crowded and edge.is_skip else labels.share(edge) for edge in flow.edges]
         sizes = [(text_width(share, DETAIL), DETAIL + 2.0) if share else None for share in shares]
         for edge, share, place in zip(flow.edges, shares, share_places(routes, sizes, widths, taken), strict=True):
             if share:

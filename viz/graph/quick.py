@@ -1,10 +1,14 @@
 """A pen for large graphs. As artists, their boxes, lines and words take matplotlib a millisecond each."""
 
 import functools
+import math
+from collections import Counter
 from operator import itemgetter
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import BoxStyle
@@ -16,6 +20,7 @@ from .pen import Pen
 
 _font = functools.cache(lambda size, weight: FontProperties(size=size, weight=weight))
 _rgba = functools.cache(to_rgba)
+_MOST_STAMPS = 4000  # words that are kept as pixels
 
 
 class QuickPen(Pen):
@@ -52,7 +57,7 @@ class _Marks(Artist):
 
     def __init__(self):
         super().__init__()
-        self._marks, self._measured = [], {}
+        self._marks, self._measured, self._stamps = [], {}, {}
         self._anchor = Text(transform=IdentityTransform())  # where a word is, for an SVG's text-anchor
 
     def add(self, height, way, *what):
@@ -60,6 +65,9 @@ class _Marks(Artist):
 
     def draw(self, renderer):
         self._measured = {}
+        words = Counter(what[1:4] for _, way, what in self._marks if way is _Marks.word)
+        several = [word for word, count in words.items() if count > 1]
+        self._stamps = dict.fromkeys(several[:_MOST_STAMPS]) if isinstance(renderer, RendererAgg) else {}
         to_pixels = self.axes.transData.frozen()
         for _, way, what in sorted(self._marks, key=itemgetter(0)):
             way(self, renderer, to_pixels, *what)
@@ -101,12 +109,32 @@ class _Marks(Artist):
             face = (*_rgba(halo["facecolor"])[:3], halo["alpha"])
             path = Path([*corners, corners[0]], closed=True)
             self.shape(renderer, IdentityTransform(), path, face, _rgba("none"), 0.0, "-", None)
+        baseline = bottom + below
+        if (text, font, colour) in self._stamps:
+            self._stamp(renderer, left, baseline, text, font, colour)
+            return
         pen = renderer.new_gc()
         pen.set_foreground(colour, isRGBA=True)
         self._anchor.set_position((x, y))
         self._anchor.set_horizontalalignment(side)
-        baseline = bottom + below
         if renderer.flipy():
             baseline = renderer.get_canvas_width_height()[1] - baseline
         renderer.draw_text(pen, left, baseline, text, font, 0.0, ismath=False, mtext=self._anchor)
+        pen.restore()
+
+    def _stamp(self, renderer, left, baseline, text, font, colour):
+        """Draw a word that stands in several places: its letters are laid out and drawn once, then copied."""
+        pad = 3  # pixels: letters may reach beyond what is measured
+        _, height, below = self._measures(renderer, text, font)
+        under = math.ceil(below) + pad
+        if self._stamps[text, font, colour] is None:
+            size = math.ceil(self._measures(renderer, text, font)[0]) + 2 * pad, math.ceil(height - below) + under + pad
+            aside = RendererAgg(*size, renderer.dpi)
+            pen = aside.new_gc()
+            pen.set_foreground(colour, isRGBA=True)
+            aside.draw_text(pen, pad, size[1] - under, text, font, 0.0)
+            pen.restore()
+            self._stamps[text, font, colour] = np.array(aside.buffer_rgba())[::-1]  # `draw_image` begins at the foot
+        pen = renderer.new_gc()
+        renderer.draw_image(pen, round(left) - pad, round(baseline) - under, self._stamps[text, font, colour])
         pen.restore()

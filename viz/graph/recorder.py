@@ -22,21 +22,13 @@ class Recording(Watcher):
 
     @property
     def steps(self):
-        steps = self._steps
-        for index in range(self._ready, len(steps)):
-            if not isinstance(steps[index], Step):
-                steps[index] = steps[index].now()
-        self._ready = len(steps)
-        return steps
+        self._make_steps()
+        return self._steps
 
     @property
     def trace(self):
         self._replay()
         trace = self._finished if self._finished is not None else self._trace
-        if not trace.saved_bytes and self._saved_by is not None:
-            names, saved = self._saved_by
-            if names == tuple([record[1] for record in trace.records.values()]):
-                trace.saved_bytes = dict(zip(trace.records, saved, strict=True))
         self._settle_rates()
         return trace
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_course.base import array_of
 from tinygrad_course.function import Function
 
 from .details import Look
@@ -84,10 +85,15 @@ class Pattern:
         row_of |= {node: row + k for k, node in enumerate(sums)}
         row_of |= {totals[k]: row for row, k in enumerate(self.several, self.seeds.stop)}
         self.arrived, self.rows_of_totals = [[row_of[end] for end in ends] for ends in (reached, totals)]
+        self.first_shape = gathered.ran[0][3].shape
         self.size, self.first_leaf = len(gathered.ran), self.seeds.stop + len(self.several)
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
         # Of a `Step`, in forward order: rows of the gradients and of the outputs.
         self.rows_of_step = np.array([self.arrived[::-1], self.visited[::-1]])
+
+    def may_fit(self, gathered):
+        """Whether a first look finds nothing else: as many operations, and an output of the same shape."""
+        return len(gathered.ran) == self.size and gathered.ran[0][3].shape == self.first_shape
 
     def repeat(self, gathered, names):
         """The `Repeat` that was gathered; None if it is not like this pattern."""
@@ -102,7 +108,7 @@ class Pattern:
             if len(totals) != len(self.totals):
                 return None
             sums = list(totals.values())
-            others += [sums[k] for k in self.several]
+            others += [array_of(sums[k][0]) for k in self.several]
         row, records = self.first_leaf, self.trace.leaf_records
         for index, (tensor, copy, measured, _) in zip(self.looked, looked):
             record = records[index]
@@ -133,16 +139,16 @@ class Pattern:
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
-        kernel, rows, unread = _kernel(), np.empty((self.count, COLUMNS)), True
+        kernel, rows, measured = _kernel(), np.empty((self.count, COLUMNS)), False
         if kernel is None:
             plan = _plan_of(gathered, self.met)
             if plan is None or not np.array_equal(plan, self.plan):
                 return None
         else:
-            unread = kernel.measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
-            if unread is None:
+            alike, measured = kernel.measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
+            if not alike:
                 return None
-        if unread:
+        if not measured:
             went = gathered.went
             sent = chain.from_iterable([contributions for _, _, contributions in went])
             outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
@@ -166,13 +172,13 @@ class Repeat:
         before = self.pattern.trace.details.values()
         self.looks = [Look(like.line) for like in before]
         for look, (node, _, _, data) in zip(self.looks, gathered.ran):
-            look.at_output(node.name, data)
+            look.at_output(node, data)
         for place, (_, gradient, _) in zip(self.pattern.visited, gathered.went):
             self.looks[place].at_gradient(gradient)
 
     def step(self, loss):
         """Its `LaterStep`."""
-        return LaterStep(loss, self.pattern, self.rows[:, 0].copy())
+        return LaterStep(loss, self.pattern, self.rows)
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""
@@ -196,6 +202,7 @@ class Repeat:
         trace.roots = [orders[place] for place in pattern.roots]
         trace.seeds = dict(zip(trace.roots, pattern.seeds, strict=True))
         trace.details = dict(zip(orders, self.looks))
+        trace.saved_bytes = {order: like.saved_bytes[old] for old, order in order_of.items() if old in like.saved_bytes}
         for reference, place in self.made:
             if reference() is not None:
                 trace.remember_output(reference(), orders[place])
@@ -207,26 +214,30 @@ class LaterStep(NamedTuple):
 
     loss: float | None
     pattern: Pattern
-    rms: np.ndarray  # of all arrays
+    rows: np.ndarray  # of all arrays
 
     def now(self):
-        return Step(self.loss, self.pattern.structure, *self.rms[self.pattern.rows_of_step])
+        return Step(self.loss, self.pattern.structure, *self.rows[self.pattern.rows_of_step, 0])
 
 
 @functools.cache
 def _kernel():
     """The kernel that compares and measures, None where it cannot be used."""
     try:
-        from tinygrad_course.kernels import alike, objects
+        from tinygrad_course.kernels import objects, statistics
     except ImportError:
         return None
-    return alike if objects.READABLE else None
+    return statistics if objects.READABLE else None
 
 
 @functools.cache
 def _places():
     """What the kernel has to know of objects; a plan begins with it."""
-    return () if _kernel() is None else _kernel().places(Function)
+    if _kernel() is None:
+        return ()
+    from tinygrad_course.kernels.alike import places
+
+    return places(Function)
 
 
 def _plan_of(gathered, met):

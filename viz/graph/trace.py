@@ -141,6 +141,11 @@ class Trace:
     def remember_output(self, tensor, order):
         self._made[id(tensor)] = (weakref.ref(tensor), order)
 
+    def forget_gradients(self):
+        """Another backward pass goes through these operations: what is shown is one pass, the last."""
+        self.passed, self.hooked, self.roots, self.seeds = {}, set(), [], {}
+        self.leaf_gradients = [-1] * len(self.leaf_records)
+
     def ancestors(self, orders):
         """The operations behind `orders`, these included."""
         seen = {order for order in orders if order in self.records}

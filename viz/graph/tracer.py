@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 
-from tinygrad_course.base import TensorBase
+from tinygrad_course.base import TensorBase, array_of
 from tinygrad_course.function import Function
 from tinygrad_course.modes import Observer
 
@@ -14,7 +14,6 @@ from .source import check_model, check_names, check_optimizer
 from .trace import LeafRecord, Trace, bytes_saved
 
 _NOTHING = None, -1  # what has arrived where nothing has, or several contributions
-_HERE = object()  # the line that runs now
 _SWEEP_FROM = 20_000  # operations without a backward pass (an evaluation loop) after which dead ones are forgotten
 
 
@@ -36,9 +35,9 @@ class Tracer(Observer):
         self._visited = []  # orders of the operations that backward has reached, the youngest first
         self._arrived = {}  # order -> (the one contribution that is on its way there, its row)
         self._several = set()  # indices of the leaves where several contributions have arrived
+        self._earlier = set()  # indices of the leaves that an earlier backward pass through this trace has reached
         self._known_parameters = [], {}  # as a trace begins with them, and whether there are others by now
         self._new_parameters, self._learnt_for = False, None
-        self._saved_by = None  # (names of the operations, bytes each saves), from the first step
         self._kept = set()  # ids of the arrays that operations of this graph keep
         self._structure = None, None  # signature, Structure of the last step
         self._known_rows = {}  # id of a leaf -> its numbers when it was first read
@@ -46,12 +45,10 @@ class Tracer(Observer):
 
     # ------------------------------------------------------------------------------------ what the tape tells
 
-    def forward(self, node, inputs, output, data=None, numbers=None, line=_HERE):
-        """Record an operation; `data` is its output, and `numbers` describe it, if it has been measured.
-
-        line: of the program, as a `Look` takes it.
-        """
-        data = output._data if data is None else data
+    def forward(self, node, inputs, output, before=None):
+        """Record an operation. `before`: what was seen of one that ran before: its output, the row of numbers that
+        describes it or None, the line of the program and the bytes that it saved, or None."""
+        data, numbers, line, saved = before or (output._data, None, None, None)
         trace = self._trace_for(node) if self._done else self._trace
         records, indices, sources = trace.records, trace.leaf_indices, []
         for edge, tensor in zip(node.edges, inputs):
@@ -74,10 +71,11 @@ class Tracer(Observer):
         records[order] = order, node.name, node.scope, data.shape, data.dtype, sources, on_tape, row, alive
         if not on_tape:
             trace.remember_output(output, order)
-        if self._saved_by is None:
-            trace.saved_bytes[order] = bytes_saved(node, inputs, self._kept)
+        saved = saved if before else bytes_saved(node, inputs, self._kept)
+        if saved is not None:
+            trace.saved_bytes[order] = saved
         if self._details:
-            trace.details[order] = Look(line_outside() if line is _HERE else line).at_output(node.name, data)
+            trace.details[order] = Look(line if before else line_outside()).at_output(node, data)
         if len(records) > self._sweep_at:
             trace.sweep()
             self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))
@@ -86,6 +84,10 @@ class Tracer(Observer):
         self._loss = loss_of(outputs)
         self._visited, self._arrived, self._several = [], {}, set()
         trace = self._trace
+        roots = [output.node.order for output in outputs if output.node is not None]
+        if trace.passed and trace.passed.keys() & trace.ancestors(roots):
+            trace.forget_gradients()
+        self._earlier = {index for index, row in enumerate(trace.leaf_gradients) if row >= 0}
         for output, gradient in zip(outputs, gradients, strict=True):
             if output.node is not None:
                 self._adopt(trace, output.node)
@@ -122,13 +124,16 @@ class Tracer(Observer):
         if self._details:
             trace.details.setdefault(order, Look()).at_gradient(gradient)
 
-    def leaves(self, gradients):
+    def leaves(self, arrived):
         if self._several:
             trace = self._trace
-            for leaf, gradient in gradients.items():
+            for leaf, (gradient, *_) in arrived.items():
                 index = trace.leaf_index(leaf)
                 if index in self._several:
-                    trace.leaf_gradients[index] = trace.table.add(gradient)
+                    total = array_of(gradient)
+                    if index in self._earlier and leaf.grad is not None:  # by a backward pass of another loss
+                        total = total + leaf.grad._data
+                    trace.leaf_gradients[index] = trace.table.add(total)
 
     def _end(self):
         """The `Step` of a backward pass that is through; None if it has reached nothing that is known."""
@@ -137,9 +142,7 @@ class Tracer(Observer):
         trace = self._trace
         self._last, self._done = trace, True
         trace.table.settle()
-        if self._saved_by is None:
-            names = tuple([record[1] for record in trace.records.values()])
-            self._saved_by, self._kept = (names, list(map(trace.saved_bytes.get, trace.records))), set()
+        self._kept = set()
         step = self._step(trace, self._visited[::-1])
         self._visited, self._arrived, self._learnt_for = [], {}, None
         return step
@@ -182,6 +185,7 @@ class Tracer(Observer):
                 self._known_parameters, self._new_parameters = self._trace.known_parameters(), False
             known, places = self._known_parameters
             self._current, self._done, self._sweep_at = Trace((known.copy(), places.copy())), False, _SWEEP_FROM
+            self._kept = set()
         return self._trace
 
     def _without_gradient(self, trace, tensor):

@@ -10,10 +10,12 @@ from tinygrad_course.modes import observe
 
 from .gathered import ROOM, Gathered
 from .repeat import Pattern
+from .steps import Step
 from .tracer import Tracer, loss_of
 
 _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of a last and smaller batch
 _MOST_EXPECTED = 64  # operations whose outputs, each of `modes.SMALL` bytes at most, may wait without being counted
+_LATER_STEPS = 64  # that keep all their rows until `Step`s are made of them
 _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 
 
@@ -39,7 +41,7 @@ class Watcher(Tracer):
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
         self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
         self._held = None  # with details: a `Repeat` that nobody has looked at closely yet, and what was gathered
-        self._with_lines = self._details  # gather the lines of the program, too
+        self._thorough = True  # gather all that a pattern needs, for one is to be learnt
         self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
         self._stack = contextlib.ExitStack()
 
@@ -54,6 +56,7 @@ class Watcher(Tracer):
     def __exit__(self, *exception):
         self._stack.close()
         self._replay()
+        self._make_steps()
         self._trace.table.settle()
         self.trace.measure_parameters()
         self._model, self._given, self._arrived = None, {}, {}  # let go of every tensor
@@ -69,8 +72,11 @@ class Watcher(Tracer):
         else:
             self._loss = loss_of(outputs)
             self.forward, self.expects = self._interrupt, 0
-            self._gathered.began = outputs, gradients
-            return self._gathered.went
+            gathered = self._gathered
+            gathered.began = outputs, gradients
+            if self._thorough or not (self._patterns and self._patterns[0].may_fit(gathered)):
+                gathered.note_saved()
+            return gathered.went
         return None
 
     def end_backward(self):
@@ -86,18 +92,27 @@ class Watcher(Tracer):
                 self._went, self._caught_up = [], 0
             if step is not None:
                 self._steps.append(step)
+                if len(self._steps) - self._ready > _LATER_STEPS:
+                    self._make_steps()
                 if self._optimizer is not None:
                     self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
         self._passes += 1
         self._idle = self._passes % self._every != 0
         self._begin_step()
 
-    def leaves(self, gradients):
+    def _make_steps(self):
+        """Make a `Step` of each `LaterStep`."""
+        for index in range(self._ready, len(self._steps)):
+            if not isinstance(self._steps[index], Step):
+                self._steps[index] = self._steps[index].now()
+        self._ready = len(self._steps)
+
+    def leaves(self, arrived):
         if self._gathered is not None:
-            self._gathered.totals = gradients
+            self._gathered.totals = arrived
         else:
             self._catch_up()
-            super().leaves(gradients)
+            super().leaves(arrived)
 
     def exposing(self):
         self._look_closer()
@@ -120,15 +135,15 @@ class Watcher(Tracer):
 
     def _begin_step(self):
         """Leave the next step out, gather it, or record it at once."""
-        if self._idle or self._wait or self._saved_by is None:
+        if self._idle or self._wait or self._passes == 0:
             self._tell_tracer()
             self._wait = max(0, self._wait - 1)
             if self._idle:
                 self.forward = _ignore
         else:
-            self._gathered = gathered = Gathered(self._overflow, self._with_lines)
+            self._gathered = gathered = Gathered(self._overflow, self._details and self._thorough)
             self.forward, self.ran = gathered.forward, gathered.ran
-            known = self._patterns and not self._with_lines
+            known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
 
     def _tell_tracer(self):
@@ -152,9 +167,11 @@ class Watcher(Tracer):
             return
         self._tell_tracer()
         self._known_rows = gathered.seen()
-        lines = self._lines_of(gathered) if self._details else ()
-        for (node, inputs, output, data), numbers, line in zip_longest(gathered.ran, gathered.rows, lines):
-            self.forward(node, inputs, output, data, numbers, line)
+        if gathered.began is None:
+            gathered.note_saved()
+        facts = gathered.rows, self._lines_of(gathered) if self._details else (), gathered.saved or ()
+        for (node, inputs, output, data), *known in zip_longest(gathered.ran, *facts):
+            self.forward(node, inputs, output, (data, *known))
         self._known_rows = {}
         if gathered.began is not None:
             super().begin_backward(*gathered.began)
@@ -178,14 +195,14 @@ class Watcher(Tracer):
             if repeat is not None:
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0
-                self._held, self._with_lines = (repeat, gathered) if self._details else None, False
+                self._held, self._thorough = (repeat, gathered) if self._details else None, False
                 return repeat.step(self._loss)
         return None
 
     def _learn(self, gathered, step):
         """Remember what this step did, for the next that is like it."""
-        self._with_lines = self._details and gathered.lines is None
-        if not self._with_lines:
+        self._thorough = gathered.saved is None or (self._details and gathered.lines is None)
+        if not self._thorough:
             pattern = Pattern.of(gathered, self._trace, step.structure)
             if pattern is not None:
                 self._patterns = [pattern, *self._patterns[: _PATTERNS - 1]]
