@@ -5,7 +5,7 @@ import os
 from functools import cached_property
 
 from . import page
-from .files import save_figure
+from .files import PICTURES, format_of, save_figure
 from .graph import compare_scale, gradient_flow
 from .graph.claim import first_layer, times
 from .graph.flow import GradientFlow
@@ -56,6 +56,7 @@ class Comparison:
         path = os.fspath(path)
         if os.path.splitext(path)[1].lower() in (".html", ".htm"):
             return page.save(path, *self.flows, title=self.title)
+        format_of(path, (*PICTURES, "html"))  # or it says what a sheet can be written as
         return save_figure(self.figure, path, dpi=dpi)
 
     def to_html(self):

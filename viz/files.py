@@ -40,9 +40,13 @@ def write_atomically(path, content):
     """Write bytes beside `path`, then move them there."""
     folder = os.path.dirname(os.path.abspath(path))
     try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".viz-", suffix=os.path.splitext(path)[1])
+        _write_beside(path, folder, content)
     except OSError as error:
         raise type(error)(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _write_beside(path, folder, content):
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".viz-", suffix=os.path.splitext(path)[1])
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

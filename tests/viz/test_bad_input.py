@@ -70,6 +70,10 @@ RECORDINGS = [
     (_recording, lambda r: viz.record(3), TypeError, r"named_parameters\(\).*not be int"),
     (_recording, lambda r: viz.record(names=["a"]), TypeError, "names must be a dict .*, not list"),
     (_recording, lambda r: viz.record(every=0), ValueError, "every must be a whole number .*, got 0"),
+    (_recording, lambda r: viz.record(every="2"), TypeError, "every must be a whole number of steps, not str"),
+    (_recording, lambda r: viz.record(every=None), TypeError, "every must be a whole number of steps, not NoneType"),
+    (_recording, lambda r: viz.record(every=np.inf), ValueError, "every must be a whole number .*, got inf"),
+    (_recording, lambda r: viz.record(every=np.nan), ValueError, "every must be a whole number .*, got nan"),
     (_recording, lambda r: viz.record(every=1.5), ValueError, "every must be a whole number .*, got 1.5"),
     (_recording, lambda r: viz.explain(lambda: 1, names=[]), TypeError, "names must be a dict"),
 ]
@@ -143,7 +147,9 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("suffix", [*WRITERS, "sheet.png"])
-@pytest.mark.parametrize("fault", ["no folder", "a file as folder", "a folder as file", "no permission", "disk full"])
+@pytest.mark.parametrize(
+    "fault", ["no folder", "a file as folder", "a folder as file", "no permission", "too long", "disk full"]
+)
 def test_a_path_that_cannot_be_written(suffix, fault, tmp_path, monkeypatch):
     save = WRITERS.get(suffix) or _compared().save
     path = tmp_path / f"x.{suffix}"
@@ -153,6 +159,8 @@ def test_a_path_that_cannot_be_written(suffix, fault, tmp_path, monkeypatch):
     elif fault == "a file as folder":
         (tmp_path / "file").write_text("")
         path = tmp_path / "file" / path.name
+    elif fault == "too long":
+        path = tmp_path / ("x" * 300 + path.name)
     elif fault == "a folder as file":
         path.mkdir()
     elif fault == "no permission":
@@ -160,13 +168,18 @@ def test_a_path_that_cannot_be_written(suffix, fault, tmp_path, monkeypatch):
     else:
         path.write_text("the old one")
         monkeypatch.setattr(os, "replace", _fail)
-        message = "disk full"
+        message = "cannot write .*: disk full"
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OSError, match=message) as raised:
         save(path)
     assert "\n" not in str(raised.value)
     assert sorted(tmp_path.iterdir()) == before
     assert fault != "disk full" or path.read_text() == "the old one"
+
+
+def test_a_sheet_says_what_it_can_be_written_as(tmp_path):
+    with pytest.raises(ValueError, match=r"no known format; pictures are written as \.svg, \.png, \.pdf or \.html"):
+        _compared().save(tmp_path / "x.jpg")
 
 
 def _fail(*_):

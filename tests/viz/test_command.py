@@ -1,11 +1,14 @@
 """`tinygrad-course graph`, the text picture, themes, and saved runs."""
 
+import pickle
+import re
 import subprocess
 import sys
 
 import pytest
 import viz_nets as nets
 
+import tinygrad_course as tg
 import viz
 from tinygrad_course import cli
 from viz.graph import theme
@@ -62,6 +65,98 @@ def test_the_file_gives_batch_and_loss(file, capsys):
     assert "cross_entropy" in capsys.readouterr().out
 
 
+TENSORS = "tg.ones(2, 5), tg.tensor([0, 1])"
+ARRAYS = "np.random.randn(2, 5), np.array([0, 1])"
+CROSS_ENTROPY = "def loss(output, target): return nn.CrossEntropyLoss()(output, target)"
+NETS = """
+import random
+import numpy as np
+import tinygrad_course as tg
+from tinygrad_course import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 2)
+    def forward(self, x):
+        y = self.layer(x)
+        return RETURNED
+"""
+# what the net returns, what batch() returns, loss, what the picture shows
+FILES = [
+    ("y", f"({TENSORS})", CROSS_ENTROPY, "cross_entropy"),
+    ("y", f"[{TENSORS}]", CROSS_ENTROPY, "cross_entropy"),
+    ("y", f"({ARRAYS})", CROSS_ENTROPY, "cross_entropy"),
+    ("y", f"({TENSORS})", "def loss(output): return (output ** 2).mean()", "mean"),
+    ("y", f"({TENSORS})", "loss = nn.CrossEntropyLoss()", "cross_entropy"),
+    ("y", f"({TENSORS})", "", "sum"),
+    ("y", "np.ones((2, 5))", "", "sum"),
+    ("{'out': y, 'more': [y * 3, None]}", "tg.ones(2, 5)", "", "add"),
+    ("y, (y.tanh(), [y.exp()])", "tg.ones(2, 5)", "", "exp"),
+    ("y, y.argmax(1)", "tg.ones(2, 5)", "", "sum"),
+    ("y * random.random() * np.random.rand()", "tg.ones(2, 5)", "", "sum"),
+]
+
+
+@pytest.mark.parametrize(("returned", "batch", "loss", "shown"), FILES)
+def test_what_a_file_may_give(returned, batch, loss, shown, tmp_path, capsys):
+    """Tensors or arrays, one or several, nested as they may be; and the same seed gives the same bytes."""
+    path = tmp_path / "net.py"
+    path.write_text(f"{NETS.replace('RETURNED', returned)}\ndef batch(): return {batch}\n{loss}\n")
+    written = set()
+    for _ in range(2):
+        assert _run(f"{path}:Net", "--seed", "1", "-o", tmp_path / "flow.dot", "--level", "op") == 0
+        written.add((tmp_path / "flow.dot").read_bytes())
+    assert len(written) == 1 and shown.encode() in written.pop()
+
+
+# what the net returns, what else the file has, message
+REFUSED = [
+    ("None", "", "returns no Tensor of fractions to make a loss from, but NoneType"),
+    ("{'a': []}", "", "returns no Tensor of fractions to make a loss from, but dict"),
+    ("y", "def loss(output): return 3.0", "loss() must return a Tensor, the loss itself, not float"),
+    ("y", "def loss(output): return tg.tensor(3.0)", "RuntimeError: this loss has no graph"),
+    ("y", "def loss(output): return output", "a loss is one number; this tensor has shape (4, 2)"),
+    ("y", "def loss(output, target): return output.sum()", "missing 1 required positional argument: 'target'"),
+    ("y", "def batch(): return ()", "batch() returns nothing: it must return the input"),
+    ("y", "import sys; sys.exit('boo')", "net.py failed: it ends the program with sys.exit('boo')"),
+    ("exit()", "", "Net of"),
+    ("y", "assert False", "net.py failed: AssertionError"),
+    ("y", "def loss(output): assert False", "net.py: AssertionError"),
+]
+
+
+@pytest.mark.parametrize(("returned", "more", "message"), REFUSED)
+def test_what_a_file_may_not(returned, more, message, tmp_path, capsys):
+    path = tmp_path / "net.py"
+    path.write_text(f"{NETS.replace('RETURNED', returned)}\n{more}\n")
+    with pytest.raises(SystemExit) as stop:
+        _run(f"{path}:Net", "--input", "5")
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and message in error and error.count("\n") == 1
+
+
+def test_a_file_finds_what_lies_beside_it(tmp_path):
+    """As a program does; an installed command does not have the folder on its path."""
+    (tmp_path / "beside_it.py").write_text("WIDTH = 5\n")
+    (tmp_path / "later_it.py").write_text("WIDTH = 2\n")
+    (tmp_path / "net.py").write_text(
+        "from beside_it import WIDTH\nfrom tinygrad_course import nn\n"
+        "def make():\n    import later_it\n    return nn.Linear(WIDTH, later_it.WIDTH)\n"
+    )
+    code = "import sys; from tinygrad_course.cli import main; before = list(sys.path); main(sys.argv[1:]);"
+    code = f"import sys; sys.path[:] = {sys.path!r}; {code} assert sys.path == before"
+    command = [sys.executable, "-P", "-c", code, "graph", f"{tmp_path}/net.py:make", "--input", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    assert done.returncode == 0, done.stderr
+    assert "4×2" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["a.run", "a.pkl", "run of today", "net.py.run"])
+def test_a_saved_run_by_any_name(name, tmp_path, capsys):
+    assert _run(nets.recorded(nets.net(1)).save(tmp_path / name)) == 0
+    assert "blocks.0.linear1" in capsys.readouterr().out
+
+
 def test_a_saved_run(tmp_path, capsys):
     recording = nets.recorded(nets.net(2))
     path = recording.save(tmp_path / "a.run")
@@ -102,11 +197,20 @@ def test_what_is_wrong_is_one_line(arguments, message, file, capsys, tmp_path, m
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] in ([], ["__pycache__"])
 
 
-def test_a_file_that_is_no_run(tmp_path, capsys):
-    (tmp_path / "x.run").write_bytes(b"no pickle")
+NO_RUNS = [b"no pickle", b"", b"\x80", pickle.dumps({}), pickle.dumps([1, 2]), pickle.dumps(3),
+           pickle.dumps({"_steps": 3, "_last": None}), pickle.dumps({"_steps": [], "_last": {}}),
+           b"cnowhere\nnothing\n."]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_RUNS)
+def test_a_file_that_is_no_run(content, tmp_path, capsys):
+    path = tmp_path / "x.run"
+    path.write_bytes(content)
     with pytest.raises(SystemExit):
-        _run(tmp_path / "x.run")
-    assert "is not a run saved by" in capsys.readouterr().err
+        _run(path)
+    assert f"{path} is not a run saved by recording.save" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="is not a run saved by"):
+        viz.graph.Recording.load(path)
 
 
 def test_the_command_line_imports_no_viz():
@@ -123,6 +227,26 @@ def test_text_shows_highways_marks_and_no_control_characters():
     with viz.record(structure) as recording:
         structure(nets.data()[0])
     assert "structure only" in viz.gradient_flow(recording).to_text()
+
+
+def test_a_long_title_and_a_long_operation_are_each_shortened_by_themselves():
+    """An unrolled net without modules: names made of operations, and many of them."""
+    tg.manual_seed(0)
+    w, u = (tg.random.randn(4, 4).requires_grad_() for _ in range(2))
+
+    def loss():
+        h = tg.zeros(2, 4)
+        for _ in range(60):
+            h = (tg.ones(2, 4) @ u + h @ w).tanh()
+        return (h**2.0).sum()
+
+    for level in ("op", "module", "block", "folded"):
+        rows = viz.gradient_flow(loss, names={"w": w, "u": u}, level=level).to_text().splitlines()
+        names = [row.split("  ")[0] for row in rows[4:] if row.strip()]
+        names = [name for name in names if "tanh" in name]
+        form = r"\S+( … \S+)?( \([\d …]+\))?( \(.+\))?( ×\d+)?"  # a title, an operation, repeats: each whole
+        assert names and all(re.fullmatch(form, name) for name in names), names
+        assert all(name.count("(") == name.count(")") for name in names) and max(map(len, names)) < 60
 
 
 def test_themes_differ_and_do_not_linger():

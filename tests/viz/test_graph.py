@@ -543,3 +543,23 @@ def test_bytes_kept_for_backward():
     flow = viz.gradient_flow(lambda: model(x).sum(), model, level="op")
     assert [flow.node(name).saved_bytes for name in ("0", "1", "2")] == [4 * 6 * 4, 4 * 5 * 4, 0]
     assert "bytes kept for backward" in flow.to_dot()
+
+
+@pytest.mark.parametrize("uses", [4, 5, 9])
+def test_a_leaf_used_often_is_drawn_once_per_use_and_its_contributions_still_meet(uses):
+    """Shares, cosine and cancellation are those of the tensor, however many times it is drawn."""
+    a = tg.tensor([1.0, 2.0], requires_grad=True)
+    flow = viz.gradient_flow(lambda: sum((a * float(k + 2)) for k in range(uses)).sum(), names={"a": a})
+    copies = [node for node in flow.nodes if node.name == "a"]
+    assert len(copies) == (uses if uses >= 5 else 1)
+    total = sum(range(2, uses + 2))
+    edges = [edge for edge in flow.edges if edge.source in {node.id for node in copies}]
+    assert sorted(edge.share for edge in edges) == pytest.approx([k / total for k in range(2, uses + 2)])
+    for node in copies:
+        assert node.agreement.count == uses
+        assert (node.agreement.cosine, node.agreement.cancellation) == pytest.approx((1.0, 1.0), abs=1e-5)
+        assert node.grad_rms == pytest.approx(total)  # each copy shows the gradient of them all
+    said = [f"use {number} of {uses}" for number in range(1, uses + 1)] if uses >= 5 else []
+    dot, html = flow.to_dot(), flow.to_html()
+    assert [words for words in said if words not in dot or words not in html] == []
+    assert ("use 1 of" in dot) == (uses >= 5)

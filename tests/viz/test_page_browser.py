@@ -323,6 +323,49 @@ def test_hover_dims_the_parallel_branch(browser, tmp_path):
     page.call("Page.close")
 
 
+def opacities(page, selector):
+    found = f"[...document.querySelectorAll({json.dumps(selector)})]"
+    return page.evaluate(f"{found}.map(e => getComputedStyle(e).opacity)")
+
+
+def test_what_is_related_stays_lit_while_stepping_clicking_and_searching(page):
+    page.move(of_node("blocks.1.linear1", " .b"))
+    page.wait("document.querySelector('.focus')")
+    lit = count(page, ".rel")
+    page.click(of_node("blocks.1.linear1", " .b"))
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft", "End"):
+        assert set(opacities(page, ".n.now, .e.on, .n.pin")) == {"1"}
+        assert count(page, ".rel") == lit and set(opacities(page, ".n.rel, .e.rel, .l.rel")) == {"1"}
+        page.key(key)
+    page.mouse("mouseMoved", 1200, 400)
+    page.wait("!document.querySelector('.focus')")
+    assert count(page, ".rel") == 0
+
+
+def test_the_current_node_is_lit_though_the_mouse_rests_beside_its_path(browser, tmp_path):
+    a, b = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
+    flow = viz.gradient_flow(lambda: a.exp() * b.tanh(), names={"a": a, "b": b})
+    page = browser.open(flow.save(tmp_path / "x.html"))
+    page.move(of_node("exp", " .b"))
+    page.wait("document.querySelector('.focus')")
+    for _ in range(3):  # backward takes tanh second
+        page.key("ArrowLeft")
+        assert opacities(page, ".n.now") == ["1"]
+    page.call("Page.close")
+
+
+def test_nothing_is_dimmed_by_what_is_no_longer_there(browser, pages):
+    """The node under the mouse is opened, or the level is another: the new picture is whole."""
+    page = browser.open(pages("residual", residual))
+    page.move(of_node("blocks.0.linear1", " .b"))
+    page.wait("document.querySelector('.focus')")
+    page.evaluate("document.querySelector('[data-level=block]').click()")
+    page.mouse("mouseMoved", 1200, 400)
+    page.wait("!document.querySelector('.focus')")
+    assert set(opacities(page, ".nodes>.n")) == {"1"}
+    page.call("Page.close")
+
+
 def test_a_click_pins_a_card(page):
     page.click(of_node("blocks.1.linear2", " .b"))
     text = page.evaluate("document.querySelector('.card').innerText")
@@ -530,6 +573,30 @@ def test_a_training_run_recolours(browser, pages):
     assert "step 1, loss" in page.evaluate("document.getElementById('trained').textContent")
     page.evaluate("const u = document.getElementById('train'); u.value = 3; u.dispatchEvent(new Event('input'))")
     assert page.evaluate(colours) == last and page.evaluate(values) == words
+    assert page.complaints() == []
+    page.call("Page.close")
+
+
+def test_nothing_of_the_last_training_step_stands_under_an_earlier_one(browser, pages):
+    """Loss in the header and on its node, claim, and what a screen reader hears."""
+    flow = viz.gradient_flow(trained(False), level="op")
+    page = browser.open(pages("trained", lambda: flow))
+    loss = f"{flow.loss:.4g}"
+    heard = "[...document.querySelectorAll('.nodes>.n')].map(n => n.getAttribute('aria-label')).join()"
+    seen, labels = page.evaluate("document.body.innerText"), page.evaluate(heard)
+    assert f"loss {loss}" in page.evaluate("document.querySelector('h1').innerText")
+    assert f"value {loss}" in seen
+    move = "const t{0} = document.getElementById('train'); t{0}.value = {0}; t{0}.dispatchEvent(new Event('input'))"
+    page.evaluate(move.format(0))
+    assert loss not in page.evaluate("document.querySelector('h1').innerText")
+    assert f"value {loss}" not in page.evaluate("document.body.innerText")
+    said = "getComputedStyle(document.getElementById('claim'), '::before').content"
+    assert "At the last step" in page.evaluate(said)
+    assert "those of the last one" in page.evaluate("document.body.innerText")
+    assert page.evaluate(heard) != labels
+    page.evaluate(move.format(3))
+    assert page.evaluate("document.body.innerText") == seen and page.evaluate(heard) == labels
+    assert page.evaluate(said) == "none" and "those of the last one" not in seen
     assert page.complaints() == []
     page.call("Page.close")
 

@@ -75,6 +75,7 @@ class Node:
     details: object = None  # `Details` of an operation recorded with record(details=True)
     outputs: tuple = ()  # of these, the one whose output is the node's; in a fold, one for each repeat
     agreement: object = None  # `Agreement` of the contributions that meet at its output, where there are several
+    use: tuple = ()  # (which, of how many) of a leaf that is drawn once per use; its gradient is that of them all
 
     @property
     def grad_rms(self):
@@ -122,6 +123,7 @@ class Vertex:
     is_operation: bool = True
     is_sum: bool = True  # whether its gradient is the sum of the contributions: no hook and no loss of its own
     derivatives: dict = field(default_factory=dict)  # slot -> local derivative, of an operation on numbers
+    leaf: int | None = None  # its index in the trace: tells the copies of a leaf that is drawn once per use
 
 
 def build(trace):
@@ -164,13 +166,16 @@ def build(trace):
                 if index is None:
                     index = leaf_place[source.leaf] = len(vertices)
                     name = leaf.name or unnamed.setdefault(source.leaf, _unnamed(leaf, unnamed, trace))
-                    vertices.append(Vertex(_leaf_node(leaf, name), operation.order, is_operation=False))
+                    vertices.append(
+                        Vertex(_leaf_node(leaf, name), operation.order, is_operation=False, leaf=source.leaf)
+                    )
                 vertex.operands.append((slot, index, rms))
         vertex.node.parameters, vertex.node.constants = tuple(parameters), tuple(constants)
         vertex.node.multiply_adds = _multiply_adds(trace, operation)
         vertex.node.saved_bytes = operation.saved_bytes
         place[operation.order] = len(vertices)
         vertices.append(vertex)
+    _number_uses(vertices)
     data = _shared_data(vertices)
     highways = find_highways(
         [v.node.op if v.is_operation else "" for v in vertices],
@@ -183,6 +188,17 @@ def build(trace):
         vertices[highway.merge].node.is_merge = True
     skips = {edge for highway in highways for edge in highway.edges}
     return vertices, skips
+
+
+def _number_uses(vertices):
+    """Say on each copy of a leaf which it is, and of how many."""
+    copies = {}
+    for vertex in vertices:
+        if vertex.leaf is not None:
+            copies.setdefault(vertex.leaf, []).append(vertex.node)
+    for nodes in copies.values():
+        for number, node in enumerate(nodes, 1):
+            node.use = (number, len(nodes)) if len(nodes) > 1 else ()
 
 
 def _shared_data(vertices):

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..files import check_folder, write_atomically
 from .steps import Layer, Step
+from .trace import Trace
 from .watcher import Watcher
 
 __all__ = ["Layer", "Recording", "Step", "record"]
@@ -63,11 +64,18 @@ class Recording(Watcher):
 
     @classmethod
     def load(cls, path):
-        """The recording that `save` wrote."""
-        with open(path, "rb") as file:
-            kept = pickle.load(file)
+        """The recording that `save` wrote. OSError for what cannot be read, ValueError for a file of another kind."""
         recording = cls()
-        recording._steps, recording._last = kept["_steps"], kept["_last"]
+        try:
+            with open(path, "rb") as file:
+                kept = pickle.load(file)
+            recording._steps, recording._last = list(kept["_steps"]), kept["_last"]
+        except OSError:
+            raise
+        except Exception:  # a file that is no pickle, or one of other things, may raise anything
+            recording._last = None
+        if not isinstance(recording._last, Trace):
+            raise ValueError(f"{os.fspath(path)} is not a run saved by recording.save") from None
         return recording
 
     def __repr__(self):

@@ -6,7 +6,7 @@ from . import labels
 from .claim import claim
 
 _BAR = 8  # characters on either side of the middle
-_LONGEST = 36
+_LONGEST, _LEAST = 33, 18  # characters of a title with its operation, and of an operation beside a long title
 
 
 def to_text(flow):
@@ -14,7 +14,7 @@ def to_text(flow):
     heading, caption, _ = labels.legend(flow)
     said = textwrap.wrap(claim(flow), 100) if flow.has_gradients else []
     rows = [heading, *said, caption, ""]
-    names = [labels.shorten(_name(node), _LONGEST) for node in flow.nodes]
+    names = [_name(node) for node in flow.nodes]
     width = max(map(len, names), default=0)
     shapes = [labels.shape(node.shape) for node in flow.nodes]
     wide = max(map(len, shapes), default=0)
@@ -32,8 +32,12 @@ def to_text(flow):
 
 
 def _name(node):
+    """Title, operation and repeats: the title as it is elsewhere, the operation in the room that it leaves."""
     title = labels.title(node)
-    operation = "" if node.op in (node.name, "input", "leaf") else f" ({labels.plain(node.op)})"
+    operation, room = labels.plain(node.op), max(_LEAST, _LONGEST - len(title))
+    if len(operation) > room and " · " in operation:
+        operation = " · … · ".join(operation.split(" · ")[:: operation.count(" · ")])  # the first and the last
+    operation = "" if node.op in (node.name, "input", "leaf") else f" ({labels.shorten(operation, room)})"
     return title + operation + (f" ×{node.repeats}" if node.repeats > 1 else "")
 
 

@@ -16,13 +16,19 @@ def shares(vertices):
     for index, vertex in enumerate(vertices):
         for slot, source, rms in vertex.operands:
             if rms is not None:
-                outgoing.setdefault(source, []).append((index, slot, rms))
+                outgoing.setdefault(_tensor(vertices, source), []).append((index, slot, rms))
     result = {}
     for edges in outgoing.values():
         total = sum(rms for _, _, rms in edges)
         if len(edges) > 1 and 0.0 < total < math.inf:
             result.update({(index, slot): rms / total for index, slot, rms in edges})
     return result
+
+
+def _tensor(vertices, index):
+    """What tells tensors apart: the copies of a leaf that is drawn once per use are one."""
+    leaf = vertices[index].leaf
+    return index if leaf is None else ("leaf", leaf)
 
 
 class Agreement(NamedTuple):
@@ -48,10 +54,11 @@ def agreements(vertices):
     for vertex in vertices:
         for _, source, rms in vertex.operands:
             if rms is not None:
-                outgoing.setdefault(source, []).append(rms)
+                outgoing.setdefault(_tensor(vertices, source), []).append(rms)
     result = {}
-    for index, sizes in outgoing.items():
-        vertex, total = vertices[index], sum(sizes)
+    for index, vertex in enumerate(vertices):
+        sizes = outgoing.get(_tensor(vertices, index), ())
+        total = sum(sizes)
         arrived = vertex.node.grad_rms
         if len(sizes) < 2 or not vertex.is_sum or arrived is None or not 0.0 < total < math.inf:
             continue

@@ -29,7 +29,9 @@ class Watcher(Tracer):
     """
 
     def __init__(self, model=None, names=None, every=1, details=False, optimizer=None):
-        if every < 1 or int(every) != every:
+        if not hasattr(every, "__int__"):
+            raise TypeError(f"every must be a whole number of steps, not {type(every).__name__}")
+        if not (every >= 1 and every % 1 == 0):
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
         super().__init__(model, names, details, optimizer)
         self._steps = []  # of each backward pass, a `Step`, or a `LaterStep` that is to become one

@@ -1,6 +1,5 @@
 """The document: scenes, cards and rules as JSON, the first picture as SVG, and the script, in one HTML file."""
 
-import json
 import os
 import re
 from functools import cache
@@ -13,6 +12,7 @@ from ..graph.flow import compare_scale
 from . import chain, facts, svg
 from .legend import legend
 from .scene import READABLE, Stage
+from .short import in_short
 
 _WINDOWS = {1: (1004.0, 600.0), 2: (484.0, 600.0)}  # room for each graph on a laptop's screen
 _SCRIPTS = ("words", "bend", "camera", "graph", "hands", "panel", "begin")
@@ -49,13 +49,14 @@ def to_html(*flows, title=None):
         "title": heading, "panes": panes, "scale": scale, "bins": svg.BINS, "rules": facts.rules(operations),
         "claim": claim.comparison(flows, names) if len(flows) == 2 else "", "theme": flows[0].theme,
     }  # fmt: skip
+    text, phrases = in_short(data)
     parts = {
-        "title": escape(heading), "css": style(), "js": script(), "data": _json(data),
+        "title": escape(heading), "css": style(), "js": script(), "data": text, "phrases": phrases,
         "light": svg.colour_rules(dark=False), "dark": _nested(svg.colour_rules(dark=True)),
         "panes": "".join(_picture(*one, number) for number, one in enumerate(zip(stages, panes, strict=True))),
         "two": " two" if len(flows) == 2 else "", "claim": svg.raised(data["claim"] or panes[0]["claim"]),
         "legend": legend(flows, names), "beside": chain.beside(flows, names),
-        "theme": flows[0].theme, "subtitle": escape(_subtitle(flows)),
+        "theme": flows[0].theme, "subtitle": _subtitle(flows),
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
 
@@ -70,9 +71,9 @@ def script():
 
 
 def _tight(line):
-    """A line of script without spaces behind commas, but for those in its strings."""
+    """A line of script without the spaces around signs, but for those in its strings."""
     parts = line.split('"')
-    parts[::2] = [part.replace(", ", ",") for part in parts[::2]]
+    parts[::2] = [re.sub(r"(?<=[,:)]) (?=[\w$\[({])| (?=[<>] )|(?<= [<>]) ", "", part) for part in parts[::2]]
     return '"'.join(parts)
 
 
@@ -104,7 +105,8 @@ def _names(flows):
 def _subtitle(flows):
     losses = [f"loss {labels.number(flow.loss)}" for flow in flows if flow.loss is not None]
     named = ["gradient flow"] if any(flow.title for flow in flows) else []
-    return ", ".join([*named, *([" and ".join(losses)] if losses else [])])
+    said = f'<span class="last">{", " * len(named)}{escape(" and ".join(losses))}</span>' if losses else ""
+    return "".join(named) + said
 
 
 def _level_to_show(stages):
@@ -118,12 +120,17 @@ def _level_to_show(stages):
 
 
 def _pane(stage, name, shown):
+    """What the script knows of a graph: all but the shapes of the first picture, which it finds in there."""
     flow, levels = stage.flow, [level.name for level in stage.levels]
+    level = levels.index(shown) if shown in levels else len(levels) - 1
+    cards = [facts.card(box, svg.look(box.node, flow), flow) for box in stage.boxes]
+    for index, *_ in stage.scenes[level]["nodes"]:
+        del cards[index]["svg"]
+    scenes = list(stage.scenes)
+    scenes[level] = {key: value for key, value in scenes[level].items() if key != "paths"}
     return {
         "name": name, "claim": claim.claim(flow), "has": int(flow.has_gradients),
-        "level": levels.index(shown) if shown in levels else len(levels) - 1,
-        "cards": [facts.card(box, svg.look(box.node, flow), flow) for box in stage.boxes],
-        "scenes": stage.scenes, "insides": stage.insides, "training": facts.training(flow),
+        "level": level, "cards": cards, "scenes": scenes, "insides": stage.insides, "training": facts.training(flow),
     }  # fmt: skip
 
 
@@ -153,18 +160,12 @@ def _nested(rules):
     return ":root[data-theme=dark]{" + rules + "}"
 
 
-def _json(data):
-    """JSON that may stand in a script element: nothing in it can close the element or open a comment."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("</", "<\\/").replace("<!", "\\u003c!").replace("<s", "\\u003cs").replace("<S", "\\u003cS")
-
-
 def _bare(source):
     """A script or style sheet without indentation, blank lines and comments."""
     source = re.sub(r"^\s*/\*.*?\*/\n", "", source, flags=re.MULTILINE | re.DOTALL)
     lines = [re.sub(r"  // .*", "", line).strip() for line in source.splitlines()]
     source = "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
-    return re.sub(r"(?<=[{;,(])\n|\n(?=[}).?:&|+])", "", source)
+    return re.sub(r"(?<=[{};,(])\n|\n(?=[}).?:&|+])", "", source)
 
 
 @cache

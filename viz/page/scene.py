@@ -228,4 +228,7 @@ def rounded(number):
     if number is None:
         return None
     text = f"{number:.3g}"
-    return {"nan": "NaN", "inf": "Inf", "-inf": "-Inf"}.get(text) or float(text)
+    if text in ("nan", "inf", "-inf"):
+        return {"nan": "NaN", "inf": "Inf", "-inf": "-Inf"}[text]
+    value = float(text)
+    return int(value) if value.is_integer() else value

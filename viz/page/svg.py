@@ -13,9 +13,11 @@ PADDING, TITLE, DETAIL = 10.0, 12.0, 10.0  # pixels at zoom 1; the last two are 
 TITLE_LINE, DETAIL_LINE, STRIP_LINE = 18.0, 14.0, 13.0
 BINS = 20  # steps of colour on either side of the reference
 _TOGGLE = 18.0  # room for the button that opens a node
-_TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
+TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
-_GRADIENT = re.compile(r"(?:, )?gradient [−\d.]+(?:e[−+]\d+)?$")  # a lone number's, shown when it has arrived
+_NUMBER = r"(?:[−\d.]+(?:e[−+]\d+)?|nan|inf|−inf)"
+_GRADIENT = re.compile(rf"(?:, )?gradient {_NUMBER}$")  # a lone number's, shown when it has arrived
+_VALUE = re.compile(rf"^value {_NUMBER}(?=$|<)")  # and its value, of the last step of training
 _POWER = re.compile(r"10\^([+−-]?\d+(?:\.\d+)?)")
 
 
@@ -80,13 +82,14 @@ class Box:
         width, height = self.width, self.height
         parts = [f'<rect class="b" width="{width}" height="{height}" rx="7"/>']
         if left > PADDING:
-            parts.append(_TOGGLE_SIGN)
+            parts.append(TOGGLE_SIGN)
         parts.append(f'<text class="t" x="{left:g}" y="19">{escape(title)}</text>')
         if value:
             parts.append(f'<text class="v" x="{width - PADDING:g}" y="19">{powers(value)}</text>')
         y = 5.0 + TITLE_LINE
         for line in details:
-            text = _GRADIENT.sub(_hidden, escape(line))
+            text = _GRADIENT.sub(r'<tspan class="g">\g<0></tspan>', escape(line))
+            text = _VALUE.sub(r'<tspan class="a">\g<0></tspan>', text)
             parts.append(f'<text class="d" x="{PADDING:g}" y="{y + 10.5:g}">{text}</text>')
             y += DETAIL_LINE
         if strip:
@@ -105,10 +108,6 @@ def powers(text):
     """10^-2.4 with its exponent raised."""
     text = escape(text).replace("10^-", "10^−")
     return _POWER.sub(r'10<tspan class="x" dy="-4">\1</tspan><tspan dy="4">&#8203;</tspan>', text)
-
-
-def _hidden(match):
-    return f'<tspan class="g">{match[0]}</tspan>'
 
 
 def raised(text):
@@ -148,9 +147,8 @@ def edge(edge, points, flow):
         kind += " q"
     elif edge.rms is not None and not math.isfinite(edge.rms):
         kind += " bad"
-    marker = f"{'s' if edge.is_skip else 't'}{size}"
     way = "".join(f"{command}{' '.join(map(_at, at))}" for command, *at in outline(shortened(points, head)))
-    return f'<path class="{kind}" d="{way}" stroke-width="{width:g}" marker-end="url(#{marker})"/>'
+    return f'<path class="{kind}{("", " h1", " h2")[size]}" d="{way}" stroke-width="{width:g}"/>'
 
 
 def share_size(edge):

@@ -64,7 +64,7 @@ function setLevel(name) {
   for (const pane of panes) {
     const at = pane.d.scenes.findIndex(s => s.name === name);
     if (at < 0 || at === pane.level) continue;
-    Object.assign(pane, {level: at, open: new Set(), hovered: null, lit: []});
+    Object.assign(pane, {level: at, open: new Set()});
     pane.at = Infinity;
     pane.draw();
   }
@@ -99,7 +99,7 @@ function search(move) {
 // ---------------------------------------------------------------- begin
 
 function theme(name) {
-  document.documentElement.dataset.theme = name;
+  sheet.dataset.theme = name;
   $("theme").value = name;
   if (panes) for (const pane of panes) pane.sketch();
 }
@@ -130,6 +130,7 @@ if (run) {
     });
     $("trained").textContent = [...new Set(shown)].join("  |  ");
     $("train").setAttribute("aria-valuetext", $("trained").textContent);
+    document.body.classList.toggle("earlier", i < most);  // what is known of the last step alone is hidden, or says so
     $("curve").setAttribute("viewBox", "0 0 100 22");
     const x = 100 * Math.min(i, losses.length - 1) / (losses.length - 1);
     $("curve").innerHTML = `<path d="M${losses.map((_, j) => at(j)).join("L")}"/><line x1="${x}" x2="${x}" y1="0" y2="22"/>`;
@@ -144,10 +145,8 @@ resize(1);
 const refit = () => { for (const pane of panes) pane.room = null; for (const pane of panes) pane.fit(true); };
 refit();
 
-$("first").onclick = () => { play(false); go(0); };
-$("prev").onclick = () => { play(false); go(position - 1); };
-$("next").onclick = () => { play(false); go(position + 1); };
-$("last").onclick = () => { play(false); go(span() + 1); };
+const walk = {first: () => go(0), prev: () => go(position - 1), next: () => go(position + 1), last: () => go(span() + 1)};
+for (const way in walk) $(way).onclick = () => { play(false); walk[way](); };
 $("play").onclick = () => play();
 $("slider").addEventListener("input", e => { play(false); go(+e.target.value); });
 $("search").addEventListener("input", () => search());
@@ -168,7 +167,7 @@ addEventListener("resize", refit);
 let before = null;
 addEventListener("beforeprint", () => {
   if (before) return;
-  before = {theme: document.documentElement.dataset.theme, views: panes.map(p => ({...p.view}))};
+  before = {theme: sheet.dataset.theme, views: panes.map(p => ({...p.view}))};
   theme("light");
   for (const pane of panes) { pane.svg.setAttribute("viewBox", `-10 -10 ${pane.w + 20} ${pane.h + 20}`); pane.look(0, 0, 1); pane.box.classList.remove("live"); }
 });
@@ -189,8 +188,7 @@ addEventListener("keydown", e => {
   const onButton = e.target.tagName === "BUTTON";
   if (field && (e.key.startsWith("Arrow") || e.key === "Home" || e.key === "End")) return;
   const act = {
-    ArrowRight: () => { play(false); go(position + 1); }, ArrowLeft: () => { play(false); go(position - 1); },
-    Home: () => { play(false); go(0); }, End: () => { play(false); go(span() + 1); }, " ": onButton ? null : () => play(),
+    ArrowRight: $("next").onclick, ArrowLeft: $("prev").onclick, Home: $("first").onclick, End: $("last").onclick, " ": onButton ? null : () => play(),
     "+": () => $("in").click(), "=": () => $("in").click(), "-": () => $("out").click(), "0": () => $("fit").click(),
     "/": () => $("search").focus(), Escape: () => { pins.length = 0; pinned(); },
   }[e.key];

@@ -77,10 +77,10 @@ class Camera {
 
 let colours = {};
 function palette() {
-  const theme = document.documentElement.dataset.theme;
+  const theme = sheet.dataset.theme;
   if (colours.theme === theme) return colours;
   colours = {theme};
-  const style = getComputedStyle(document.documentElement), probe = document.createElement("i");
+  const style = getComputedStyle(sheet), probe = document.createElement("i");
   for (const [key, name] of Object.entries({plain: "neutral", zero: "zero", bad: "bad", none: "waitline", wait: "waitline", accent: "accent"})) {
     colours[key] = style.getPropertyValue("--" + name).trim();
   }

@@ -9,8 +9,10 @@ class Graph extends Camera {
     this.box = this.world.parentNode;
     this.over = this.svg.nextElementSibling;  // a drawing of its own: what changes there moves nothing here
     this.box.classList.add("live");
-    this.svg.removeAttribute("viewBox");
     this.cards = data.cards;
+    this.scene.paths = this.all(".e").map(e => e.outerHTML);  // what is drawn already is not said twice
+    this.all(".n").forEach((el, i) => { this.cards[this.scene.nodes[i][0]].svg = el.innerHTML; });
+    this.svg.removeAttribute("viewBox");
     this.view = {x: 0, y: 0, k: 1};
     this.map = document.createElement("canvas");
     this.map.className = "map";
@@ -19,6 +21,8 @@ class Graph extends Camera {
     $("maps").append(this.map);
     this.draw();
   }
+
+  all(what) { return [...this.root.querySelectorAll(what)]; }
 
   get scene() { return this.d.scenes[this.level]; }
 
@@ -80,6 +84,8 @@ class Graph extends Camera {
   draw() {
     const items = this.items = [], drawn = this.drawn = [], owner = new Map(), html = {e: [], n: [], f: [], l: [], c: []};
     const all = this.arrange(this.scene, ""), later = [];
+    this.hovered = null;
+    this.light();
     this.w = all.w;
     this.h = all.h;
     const walk = (part, dx, dy, inside) => {
@@ -119,8 +125,8 @@ class Graph extends Camera {
     this.root.innerHTML = `<g class="f">${html.f.join("")}</g><g>${html.e.join("")}</g><g>${html.l.join("")}${html.c.join("")}</g>`
       + `<g class="nodes">${html.n.join("")}</g>`;
     for (const svg of [this.svg, this.over]) { svg.setAttribute("width", this.w); svg.setAttribute("height", this.h); }
-    this.root.querySelectorAll(".nodes>.n").forEach((el, i) => { items[i].el = el; });
-    const paths = this.root.querySelectorAll(".e"), texts = this.root.querySelectorAll(".l");
+    this.all(".nodes>.n").forEach((el, i) => { items[i].el = el; });
+    const paths = this.all(".e"), texts = this.all(".l");
     drawn.forEach((one, i) => { one.el = paths[i]; one.base = paths[i].getAttribute("class"); one.text = texts[i]; });
     if (items.length) items[0].el.setAttribute("tabindex", "0");
     this.svg.setAttribute("aria-label", `Graph of ${this.d.name}: ${plural(items.length, "node")}`);
@@ -173,11 +179,11 @@ class Graph extends Camera {
   /* Show position k of backward; only what changes is touched. */
   apply(k, fresh) {
     this.at = k;
-    const done = k > this.N, now = done ? null : this.order[k - 1];
+    const done = k > this.N, now = done ? null : this.order[k - 1], rel = el => this.lit.has(el) ? " rel" : "";
     for (const item of this.items) {
       let state = "";
       if (item.step && !done) state = k < item.first ? " wait" : k < item.whole ? " part" : "";
-      const cls = `n ${item.tint || item.card.c}${state}${item === now ? " now" : ""}${item.pin ? " pin" : ""}${item.hit ? " hit" : ""}`;
+      const cls = `n ${item.tint || item.card.c}${state}${item === now ? " now" : ""}${item.pin ? " pin" : ""}${item.hit ? " hit" : ""}${rel(item.el)}`;
       if (cls !== item.cls || fresh) { item.cls = cls; item.el.setAttribute("class", cls); item.state = state; }
     }
     for (const one of this.drawn) {
@@ -188,8 +194,8 @@ class Graph extends Camera {
       }
       if (state !== one.state || fresh) {
         one.state = state;
-        one.el.setAttribute("class", one.base + state);
-        one.text.setAttribute("class", `l${one.base.includes(" s") ? " s" : ""}${state}`);
+        one.el.setAttribute("class", one.base + state + rel(one.el));
+        one.text.setAttribute("class", `l${one.base.includes(" s") ? " s" : ""}${state}${rel(one.text)}`);
       }
     }
     this.now = now;
@@ -256,17 +262,19 @@ class Graph extends Camera {
       if (item.text === undefined) item.text = text ? text.innerHTML : "";
       if (last) {
         item.tint = null;
-        item.v = card.v;
+        item.seen = card;
         if (text) text.innerHTML = item.text;
       } else {
         const all = (card.out || card.mem).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
-        item.v = known.length ? known[known.length >> 1] / 100 : null;
-        const colour = all.includes(BAD) ? "bad" : item.v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(item.v);
+        const v = known.length ? known[known.length >> 1] / 100 : null;
+        const colour = all.includes(BAD) ? "bad" : v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(v);
+        item.seen = {v, m: colour === "bad" ? "nan" : colour};
         item.tint = colour + card.c.replace(/^\S+/, "");
         const low = known.length ? power(known[0] / 100) : "", high = known.length ? power(known[known.length - 1] / 100) : "";
-        if (text) text.innerHTML = item.v == null ? (colour === "bad" ? "NaN" : "0 exactly")
-          : svgPowers(`${arrow(item.v)} ${low === high ? low : `${low} … ${high}`}`);
+        if (text) text.innerHTML = v == null ? (colour === "bad" ? "NaN" : "0 exactly")
+          : svgPowers(`${arrow(v)} ${low === high ? low : `${low} … ${high}`}`);
       }
+      item.el.setAttribute("aria-label", this.words(card, item.seen));
       const cells = item.el.querySelectorAll(".s rect:not(.f)");
       const of = card.x > 1 ? card.out || card.mem : card.mem;
       if (cells.length && of && cells.length === of.length) cells.forEach((cell, i) => {

@@ -120,18 +120,18 @@ class Pane extends Graph {
   /* Dim all but these nodes and edges; without any, nothing. */
   light(nodes, edges) {
     for (const one of this.lit || []) one.classList.remove("rel");
-    this.lit = [];
+    this.lit = new Set();
     this.root.classList.toggle("focus", !!nodes);
     if (!nodes) return;
-    for (const one of nodes) this.lit.push(one.el);
-    for (const one of this.drawn) if (one.ones.some(e => edges.has(e))) this.lit.push(one.el, one.text);
+    for (const one of nodes) this.lit.add(one.el);
+    for (const one of this.drawn) if (one.ones.some(e => edges.has(e))) this.lit.add(one.el).add(one.text);
     for (const el of this.lit) el.classList.add("rel");
   }
 
-  words(card) {
+  words(card, seen = card) {
     const parts = [card.n, opOf(card) !== card.n ? opOf(card) : "", card.h ? `output ${card.h.replace(/×/g, " by ")}` : ""];
     if (card.pc) parts.push(plural(card.pc, "parameter"));
-    if (this.d.has) parts.push(valueWords(card, card.v));
+    if (this.d.has) parts.push(valueWords(seen));
     return parts.filter(Boolean).join(", ");
   }
 }

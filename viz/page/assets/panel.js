@@ -107,9 +107,9 @@ function tip(pane, item, e, drawn) {
       edge.share == null ? "" : `${percent(edge.share)} of what arrives`, ...(edge.share == null ? [] : meets(edge.from.card.ag))].filter(Boolean).map(raised).join("<br>");
     return moveTip(e);
   }
-  const c = item.card, v = item.v === undefined ? c.v : item.v;
+  const c = item.card;
   const lines = [c.n, [opOf(c) === c.n ? "" : opOf(c), c.h].filter(Boolean).join(" · ")];
-  if (pane.d.has && !c.nu) lines.push(valueWords(c, v));
+  if (pane.d.has && !c.nu) lines.push(valueWords(item.seen || c));
   if (c.g) lines.push(c.g[4] != null ? `gradient ${num(c.g[4])}` : `gradient RMS ${num(c.g[0])}`);
   lines.push(...meets(c.ag));
   if (item.state === " part") lines.push(pane.progress(item, pane.at));

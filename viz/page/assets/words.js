@@ -1,8 +1,9 @@
 /* The page's behaviour, in one scope: words, bend, camera, graph, hands, panel, begin, in this order. Layout, drawing and
    every number come from Python as JSON; here things are moved, coloured and counted.
    Positions of backward: 0 = before it, 1 … N = its steps, N + 1 = done. */
-const D = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
+const sheet = document.documentElement;
+const D = JSON.parse(PHRASES.reduce((text, [letter, phrase]) => text.split(letter).join(phrase), $("data").textContent));
 const esc = s => String(s).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const ZERO = 9000, BAD = 9001, HEAD = 30, RIM = 14;
@@ -30,7 +31,7 @@ function times(ratio) {
 }
 const italic = s => esc(s).replace(/(^|[^A-Za-z&#\d])([A-Za-zα-ω]\u0302?)(?![A-Za-z;])/g, "$1<i>$2</i>");
 function formula(text) {
-  return text.split(/, (?=∂)/).map(part => {
+  return text.split(/,\s(?=∂)/).map(part => {
     const cut = part.split(/(∂[A-Za-zℓ][ᵢⱼₖₜ]?\/∂[A-Za-zα-ω][ᵢⱼₖₜ]?)/);
     const html = cut.map((s, i) => i % 2 === 0 ? italic(s)
       : `<span class="fr"><i>${esc(s.split("/")[0])}</i><i>${esc(s.split("/")[1])}</i></span>`).join("");
@@ -39,7 +40,7 @@ function formula(text) {
 }
 const opOf = card => card.o || card.n;
 const ruleOf = card => D.rules[opOf(card)] || ["", "", ""];
-const valueWords = (card, v) => card.m === "zero" ? "gradient exactly 0" : card.m === "none" ? "no gradient arrived"
-  : card.m === "nan" || card.m === "inf" ? "gradient is NaN or Inf" : v == null ? "" : `gradient ${power(v)} of the reference`;
+const valueWords = ({m, v}) => m === "zero" ? "gradient exactly 0" : m === "none" ? "no gradient arrived"
+  : m === "nan" || m === "inf" ? "gradient is NaN or Inf" : v == null ? "" : `gradient ${power(v)} of the reference`;
 const tint = v => `c${D.bins + Math.round(Math.max(-1, Math.min(1, v / D.scale)) * D.bins)}`;
 const svgPowers = s => esc(s).replace(/10\^([+−-]?\d+(?:\.\d+)?)/g, '10<tspan class="x" dy="-4">$1</tspan><tspan dy="4">&#8203;</tspan>');
