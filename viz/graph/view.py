@@ -10,8 +10,9 @@ from .model import Edge, Node
 def compose(vertices, skips, shares, groups, folds):
     """(nodes in topological order, with ids n0, n1, …; edges). Every operand that leaves its group is an edge.
 
-    Of a fold, one block is drawn: what enters the first repeat enters it, what leaves the last leaves it, and
-    edges within stand for those of all repeats (geometric mean of RMS, mean share).
+    Of a fold, one block is drawn. An edge of it stands for those of all repeats (geometric mean of RMS, mean share);
+    from one repeat to the next there is none. What enters a later repeat or leaves an earlier one counts for the
+    edge between the same nodes that enters the first or leaves the last; where there is none, it is drawn itself.
     """
     fold_of = {}  # group -> (first group of the fold, position in the block, which repeat)
     for start, period, count in folds:
@@ -54,7 +55,7 @@ def compose(vertices, skips, shares, groups, folds):
     for number, node in enumerate(nodes):
         node.id = f"n{number}"
 
-    bundles, later = {}, {}
+    bundles, later, aside = {}, {}, {}
     for index, vertex in enumerate(vertices):
         if not vertex.is_operation:
             continue
@@ -65,17 +66,23 @@ def compose(vertices, skips, shares, groups, folds):
             if source in owner:
                 if owner[source] == target:
                     continue
-                if _between_repeats(fold_of, last_repeat, owner[source], target):
+                begin = node_at[drawn(owner[source])]
+                how = _between_repeats(fold_of, last_repeat, owner[source], target)
+                if how == "next":
                     later.setdefault(place, []).append(edge)  # drawn where the same operand of the first repeat is
                     continue
-                begin = node_at[drawn(owner[source])]
             elif ("leaf", source) in node_at:
-                begin = node_at["leaf", source]
+                begin, how = node_at["leaf", source], ""
             else:
                 continue
-            bundles.setdefault((begin, *place, _position(owner, groups, source)), []).append(edge)
+            key = (begin, *place, _position(owner, groups, source), edge[2])
+            (aside if how else bundles).setdefault(key, []).append(edge)
+    drawn_as = {(key[0], key[1], key[-1]): key for key in reversed(bundles)}  # a skip stays a skip
+    for key, bundle in aside.items():
+        same = key if key in bundles else drawn_as.setdefault((key[0], key[1], key[-1]), key)
+        bundles.setdefault(same, []).extend(bundle)
     edges = []
-    for (begin, end, slot, position, _), bundle in bundles.items():
+    for (begin, end, slot, position, *_), bundle in bundles.items():
         every = bundle + later.pop((end, slot, position), [])
         drawn_edge = Edge(nodes[begin].id, nodes[end].id, slot, _mean_rms(every), _mean_share(every), *bundle[0][2:])
         drawn_edge.agreement = None if drawn_edge.share is None else vertices[drawn_edge.maker].node.agreement
@@ -88,12 +95,14 @@ def _position(owner, groups, source):
 
 
 def _between_repeats(fold_of, last_repeat, source, target):
-    """Whether an edge need not be drawn: it joins two repeats, enters a later one, or leaves an earlier one."""
+    """"next" for an edge from one repeat to another of its fold, "aside" for one that enters a later repeat from
+    without or leaves an earlier one, "" for one that is drawn as it is."""
     from_fold, to_fold = fold_of.get(source), fold_of.get(target)
     if from_fold is not None and to_fold is not None and from_fold[0] == to_fold[0]:
-        return from_fold[2] != to_fold[2]
+        return "next" if from_fold[2] != to_fold[2] else ""
     enters_later = to_fold is not None and to_fold[2] > 0
-    return enters_later or (from_fold is not None and from_fold[2] != last_repeat[from_fold[0]])
+    leaves_earlier = from_fold is not None and from_fold[2] != last_repeat[from_fold[0]]
+    return "aside" if enters_later or leaves_earlier else ""
 
 
 def _absorbed(vertices, owner, groups, readers):
