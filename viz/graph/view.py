@@ -169,9 +169,12 @@ def _summary(operations):
 
 
 def _folded(made):
-    """One node for the same place in every repeat."""
+    """One node for the same place in every repeat: the median of their gradients, of which 0 is the smallest."""
     first, last = made[0], made[-1]
-    values = [node.value for node in made if node.value is not None]
+    sizes = [node.value for node in made if node.value is not None]
+    absent = [node.mark for node in made if node.mark in ("zero", "none")]
+    middle = statistics.median(sizes + [-math.inf] * len(absent)) if sizes else None
+    lost = sizes and middle == -math.inf
     bad = next((node for node in made if node.mark in ("nan", "inf")), None)
     shared = all(
         [p.leaf for p in node.parameters] == [p.leaf for p in first.parameters] for node in made
@@ -182,7 +185,8 @@ def _folded(made):
         multiply_adds=sum(node.multiply_adds for node in made), saved_bytes=_total_saved(made),
         hidden=tuple(name for node in made for name in (node.hidden or (f"{node.name} ({node.op})",))),
         strip=tuple((node.value, node.mark) for node in made), repeats=len(made), shared=shared,
-        value=statistics.median(values) if values else None, mark=bad.mark if bad else "" if values else last.mark,
+        value=None if lost else middle,
+        mark=bad.mark if bad else max(absent) if lost else "" if sizes else last.mark,  # max: "zero" before "none"
         is_first_bad=any(node.is_first_bad for node in made),
         is_first_bad_output=any(node.is_first_bad_output for node in made), is_loss=any(node.is_loss for node in made),
         is_reference=any(node.is_reference for node in made),
