@@ -238,6 +238,17 @@ def test_marks_inside_a_fold(marks, mark, text):
     assert (fold.mark, labels.value(fold, 1.0)) == (mark, text)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "mean"),
+    [
+        ([0.1, 10.0], 1.0), ([0.3], 0.3), ([0.0, 0.0, 5.0], 0.0), ([0.0, 2.0, 5.0], 2.0), ([None, 4.0], 4.0),
+        ([None], None), ([0.1, math.nan, 0.2], math.nan), ([0.0, math.inf], math.inf),
+    ],
+)  # fmt: skip
+def test_an_edge_of_a_fold_stands_for_those_of_all_repeats(sizes, mean):
+    assert view._mean_rms([(size,) for size in sizes]) == pytest.approx(mean, nan_ok=True)
+
+
 def test_a_long_strip_keeps_its_marks():
     strip = ((-1.0, ""), (None, "zero"), (-9.0, ""), (None, "none")) * 40
     node = dataclasses.replace(viz.gradient_flow(nets.recorded(nets.net(1))).nodes[0], strip=strip, repeats=160)

@@ -44,7 +44,7 @@ def _unchanged(function, model):
         for root in [model, *_modules_named_by(function)]
         if callable(getattr(root, "modules", None))
         for module in root.modules()
-        for name, tensor in module._buffers.items()
+        for name, tensor in getattr(module, "_buffers", {}).items()
         if tensor is not None
     ]
     for _, _, tensor, data in buffers:
@@ -65,7 +65,7 @@ def _modules_named_by(function):
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if hasattr(value, "named_parameters"):
+        if hasattr(value, "named_parameters") and not isinstance(value, type):
             found.append(value)
         elif inspect.ismethod(value):
             waiting += [value.__self__, value.__func__, *getattr(value.__self__, "__dict__", {}).values()]

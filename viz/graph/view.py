@@ -10,7 +10,7 @@ from .model import Edge, Node
 def compose(vertices, skips, shares, groups, folds):
     """(nodes in topological order, with ids n0, n1, …; edges). Every operand that leaves its group is an edge.
 
-    Of a fold, one block is drawn. An edge of it stands for those of all repeats (geometric mean of RMS, mean share);
+    Of a fold, one block is drawn. An edge of it stands for those of all repeats (mean of RMS, mean share);
     from one repeat to the next there is none. What enters a later repeat or leaves an earlier one counts for the
     edge between the same nodes that enters the first or leaves the last; where there is none, it is drawn itself.
     """
@@ -199,12 +199,14 @@ def _total_saved(nodes):
 
 
 def _mean_rms(bundle):
+    """The geometric mean; the median where one is 0, as for a fold; what is not finite goes before everything."""
     known = [rms for rms, *_ in bundle if rms is not None]
-    if not known:
-        return None
-    if len(known) == 1 or min(known) <= 0.0 or not math.isfinite(sum(known)):
-        return known[0] if len(known) == 1 else max(known)
-    return math.exp(statistics.fmean(math.log(rms) for rms in known))
+    broken = [rms for rms in known if not math.isfinite(rms)]
+    if not known or broken:
+        return broken[0] if broken else None
+    if min(known) <= 0.0:
+        return statistics.median(known)
+    return known[0] if len(known) == 1 else math.exp(statistics.fmean(math.log(rms) for rms in known))
 
 
 def _mean_share(bundle):

@@ -19,5 +19,5 @@ def draw_shares(axes, nets, title, y, x):
     axes.set_ylim(0, max(100, 1.2 * largest) if largest > 40 else max(1.0, 1.35 * largest))
     if seen and not largest:
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", va="center", fontsize=10, color=style.INK)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.legend(fontsize=8, framealpha=0.8, edgecolor="none", loc="upper right", ncols=2)
