@@ -11,6 +11,8 @@ first plot is drawn. The parts: `viz.graph` (record → model → layout → ren
 numbers), `viz.theory` (predictions).
 """
 
+from collections.abc import Mapping
+
 from . import page, plots, theory
 from .compare import Comparison, compare
 from .explain import Explanation, explain
@@ -36,6 +38,11 @@ def layer_profile(nets, *, theory=None, relative=True, step=-1, title=None):
     """
     if isinstance(nets, Recording):
         nets = {"this net": nets}
+    if not isinstance(nets, Mapping):
+        raise TypeError(f'layer_profile takes a recording or a dict {{"name": recording}}, not {type(nets).__name__}')
+    for name, recording in nets.items():
+        if not isinstance(recording, Recording):
+            raise TypeError(f"layer_profile takes what `viz.record` recorded; {name!r} is {type(recording).__name__}")
     layers = {name: recording.layers(step) for name, recording in nets.items()}
     return _layer_profile(
         {name: [layer.gradient_rms for layer in of] for name, of in layers.items()},

@@ -7,8 +7,8 @@ from functools import cached_property
 from . import page
 from .files import PICTURES, format_of, save_figure
 from .graph import compare_scale, gradient_flow
-from .graph.claim import first_layer, times
-from .graph.flow import GradientFlow
+from .graph.claim import amount, first_layer, times
+from .graph.flow import recording_of
 from .graph.levels import block_scopes
 from .graph.values import shares
 from .plots.comparison import Side, comparison_sheet
@@ -54,7 +54,7 @@ class Comparison:
         Raises ValueError for another suffix, OSError for a folder that cannot be written to.
         """
         path = os.fspath(path)
-        if os.path.splitext(path)[1].lower() in (".html", ".htm"):
+        if format_of(path, (*PICTURES, "html")) == "html":
             return page.save(path, *self.flows, title=self.title)
         format_of(path, (*PICTURES, "html"))  # or it says what a sheet can be written as
         return save_figure(self.figure, path, dpi=dpi)
@@ -74,21 +74,22 @@ def compare(
     plain, residual, *, names=("plain", "residual"), level="auto", reference=None, scale=None, theory=None,
     spectra=None, steps=None, title=None,
 ):  # fmt: skip
-    """Two recordings of training on one sheet, graphs rank-aligned by block and on one scale: a `Comparison`.
+    """Two nets' gradients on one sheet, graphs rank-aligned by block and on one scale: a `Comparison`.
 
         sheet = viz.compare(plain, residual)      # what `viz.record` saw of each
         sheet.caption                             # "plain: the gradient falls 10^-0.24 a block …"
         sheet.save("sheet.svg"), sheet.save("page.html")
 
-    plain, residual: the recordings, left and right; graphs and profiles show the last backward pass of each. Heat maps
-    of all steps stand below where more than one was recorded, shares of dead and saturated units where they were
+    plain, residual: the recordings, left and right, or what `gradient_flow` takes besides, a loss or a function that
+    makes one; graphs and profiles show the last backward pass of each. Heat maps of all steps stand below where more
+    than one was recorded, shares of dead and saturated units where they were
     recorded with details=True. names: what they are called. Swapping the nets (and names) mirrors the sheet.
     level: of the graphs; "auto" draws blocks, and folds them where that makes more than 40 nodes.
     reference, scale: as for `gradient_flow`, for both; by default the larger of the two scales.
     theory: {"plain": ratio of the squared gradient per layer towards the input}, dashed (see `viz.theory`).
     spectra: {"residual": `PathSpectrum`}, drawn as bars. steps: the numbers of the recorded steps.
 
-    Raises TypeError for what is no recording, ValueError for equal names, names that `theory` or `spectra` do not
+    Raises TypeError for what is none of these, ValueError for equal names, names that `theory` or `spectra` do not
     know, or a recording without backward pass.
     """
     names = tuple(map(str, names))
@@ -98,11 +99,8 @@ def compare(
         unknown = [name for name in given or {} if name not in names]
         if unknown:
             raise ValueError(f"{word} is given for {unknown[0]!r}, but the nets are {names[0]!r} and {names[1]!r}")
-    recordings = (plain, residual)
+    recordings = tuple(recording_of(source, "compare") for source in (plain, residual))
     for name, recording in zip(names, recordings, strict=True):
-        if not hasattr(recording, "layers") or isinstance(recording, GradientFlow):
-            kind = type(recording).__name__
-            raise TypeError(f"compare takes what `viz.record` recorded; {name!r} is of type {kind}")
         if not recording.layers():
             raise ValueError(f"nothing to compare: {name!r} has no layers with weights")
     flows = _flows(recordings, names, level, reference, scale)
@@ -170,13 +168,15 @@ def _block_values(vertices):
     return [math.nan if node.value is None else 10.0**node.value for node in last.values()]
 
 
-def _change(decades, unit):
-    """`the gradient falls 10^-0.24 a block`."""
+def _change(decades, unit, gradients):
+    """`the gradient falls 10^-0.24 a block`; said of those layers only whose gradient has a size."""
     if math.isnan(decades):
         return f"the gradient has no size to compare from {unit} to {unit}"
     if abs(decades) < _SAME:
         return f"the gradient keeps its size from {unit} to {unit}"
-    return f"the gradient {'falls' if decades < 0 else 'grows'} 10^{decades:+.2f} a {unit}"
+    whole = all(0.0 < gradient < math.inf for gradient in gradients)
+    far = "" if whole else " as far as it has a size"
+    return f"the gradient {'falls' if decades < 0 else 'grows'} 10^{decades:+.2f} a {unit}{far}"
 
 
 def _caption(sheet):
@@ -189,19 +189,18 @@ def _caption(sheet):
     ]
     order = sorted((0, 1), key=lambda i: (-abs(sheet.slopes[i]) if sheet.slopes[i] == sheet.slopes[i] else 1.0,
                                           sheet.names[i]))  # fmt: skip
-    steep, other = order
-    text = "; ".join(f"{sheet.names[i]}: {_change(sheet.slopes[i], sheet.unit)}" for i in order)
+    text = "; ".join(
+        f"{sheet.names[i]}: {_change(sheet.slopes[i], sheet.unit, sheet._sides[i].gradients)}" for i in order
+    )
     first = [first_layer(flow) for flow in sheet.flows]
     if all(first):
-        gap = first[steep][1] - first[other][1]
-        size = times(abs(gap)).removesuffix("-fold")
-        word = f"{size}× {'more' if gap > 0 else 'less'} than in"
-        compared = "about as large as in" if abs(gap) < _EQUAL else word
-        text += f"; at the input {sheet.names[steep]}’s gradient is {compared} {sheet.names[other]}"
-        text += f" (10^{first[steep][1]:+.1f} against 10^{first[other][1]:+.1f} of the reference)"
+        text += f"; at the input {_at_the_input([(sheet.names[i], first[i][1]) for i in order])}"
     sentences = [text + ".", *bad]
     for i in order:
         side = sheet._sides[i]
+        zeros = side.gradients.count(0.0)
+        if zeros:
+            sentences.append(f"In {sheet.names[i]} it is exactly 0 at {zeros} of {len(side.gradients)} layers.")
         if side.highways:
             mean = sum(side.highways) / len(side.highways)
             sentences.append(f"In {sheet.names[i]} the highway brings {mean:.0%} of what arrives at a fork.")
@@ -209,3 +208,18 @@ def _caption(sheet):
             length, most = side.spectrum.mean_length, len(side.spectrum.blocks)
             sentences.append(f"Its gradient has gone through {length:.2g} of {most} branches, weighed by energy.")
     return " ".join(sentences)
+
+
+def _at_the_input(pair):
+    """`plain’s gradient is 575× less than in residual`, from the (name, value) of two nets."""
+    (name, value), (other, second) = pair
+    if not (math.isfinite(value) and math.isfinite(second)):
+        words, others = (amount(one, " of the reference") for one in (value, second))
+        if words == others:
+            return f"the gradient of both is {words}"
+        return f"{name}’s gradient is {words}, {other}’s {others}"
+    gap = value - second
+    size = times(abs(gap)).removesuffix("-fold")
+    word = f"{size}× {'more' if gap > 0 else 'less'} than in"
+    compared = "about as large as in" if abs(gap) < _EQUAL else word
+    return f"{name}’s gradient is {compared} {other} (10^{value:+.1f} against 10^{second:+.1f} of the reference)"

@@ -32,7 +32,10 @@ def _without_parameters():
     return _recording(lambda: (tg.tensor([1.0, 2.0], requires_grad=True) * 2.0).sum().backward())
 
 
-SOURCES = {"gradient_flow": viz.gradient_flow, "path_spectrum": viz.path_spectrum, "explain": viz.explain}
+SOURCES = {
+    "gradient_flow": viz.gradient_flow, "path_spectrum": viz.path_spectrum, "explain": viz.explain,
+    "compare": lambda source: viz.compare(source, source),
+}  # fmt: skip
 # what is handed in, error, message
 NO_LOSS = [
     (lambda: None, TypeError, "takes a .*loss.* function that returns .*, not NoneType"),
@@ -76,6 +79,13 @@ RECORDINGS = [
     (_recording, lambda r: viz.record(every=np.nan), ValueError, "every must be a whole number .*, got nan"),
     (_recording, lambda r: viz.record(every=1.5), ValueError, "every must be a whole number .*, got 1.5"),
     (_recording, lambda r: viz.explain(lambda: 1, names=[]), TypeError, "names must be a dict"),
+    (_without_parameters, lambda r: viz.gradient_flow(r, names={}), ValueError, r"viz\.record\(model, names"),
+    (_without_parameters, lambda r: viz.gradient_flow(r, theme="pink"), ValueError, "theme must be .*pink"),
+    (_without_parameters, lambda r: viz.gradient_flow(r).to_svg(theme="pink"), ValueError, "theme must be one of"),
+    (_recording, lambda r: viz.layer_profile(5), TypeError, "layer_profile takes a recording or a dict .*, not int"),
+    (_recording, lambda r: viz.layer_profile({"a": 5}), TypeError, "layer_profile takes .*; 'a' is int"),
+    (_recording, viz.page.to_html, TypeError, r"a page shows graphs, as viz\.gradient_flow makes them, not Recording"),
+    (_recording, lambda r: viz.page.save("p.html", r), TypeError, "a page shows graphs"),
 ]
 
 

@@ -161,6 +161,64 @@ def test_nan_is_said():
     assert sheet.figure.axes
 
 
+def _panel(figure, title):
+    return next((axes for axes in figure.axes if axes.get_title(loc="left").startswith(title)), None)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (nets.dead_in_the_middle(), "at the input broken’s gradient is exactly 0, whole’s 10^"),
+        (nets.spoilt_in_the_middle(), "at the input broken’s gradient is NaN, whole’s 10^"),
+    ],
+)
+def test_a_gradient_without_a_size_is_said(pair, make, said):
+    """Not the next layer's that has one; and the profile shows where."""
+    recording = nets.recorded_loss(make)
+    first = recording.layers()[0].gradient_rms
+    assert first == 0.0 or math.isnan(first)
+    for order in (1, -1):
+        sheet = viz.compare(*[recording, pair[1]][::order], names=("broken", "whole")[::order])
+        words = said if said in sheet.caption else "whole’s gradient is 10^"
+        assert words in sheet.caption
+        assert ("broken’s exactly 0" if first == 0.0 else "broken’s NaN") in sheet.caption or words is said
+        labels = [line.get_label() for line in _panel(sheet.figure, "Backward").get_lines()]
+        assert ("broken: exactly 0" if first == 0.0 else "broken: NaN or Inf") in labels
+    if first == 0.0:
+        assert "In broken it is exactly 0 at 10 of 21 layers." in sheet.caption
+        assert "as far as it has a size" in sheet.caption
+    same = viz.compare(recording, recording, names=("one", "two"))
+    assert "the gradient of both is " + ("exactly 0" if first == 0.0 else "NaN") in same.caption
+
+
+def test_no_lost_unit_is_shown_as_none(pair):
+    """Nothing dead or saturated is not the same as nothing recorded."""
+    model = nn.Sequential(nn.Linear(9, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4))
+    for parameter in model.parameters():
+        parameter.data[...] *= 0.1
+    panel = _panel(viz.compare(lambda: nets.loss_of(model), lambda: nets.loss_of(model)).figure, "Dead")
+    assert [text.get_text() for text in panel.texts] == ["none"]
+    assert _panel(viz.compare(*pair).figure, "Dead") is None
+
+
+def test_losses_and_functions_are_compared_as_they_are_drawn():
+    """Whatever `gradient_flow` takes; no gradient changes."""
+    model = nets.net(3)
+    sheet = viz.compare(lambda: nets.loss_of(model), nets.loss_of(model), names=("function", "loss"))
+    same = viz.compare(nets.recorded(model), nets.recorded(model))
+    assert sheet.slopes == pytest.approx(same.slopes, rel=1e-5)
+    assert all(parameter.grad is None for parameter in nets.net(3).parameters())
+    assert sheet.figure.axes and "layer" in sheet.to_html()
+
+
+@pytest.mark.parametrize("name", ["$\\frac$", "cost $5", "$x$", "a\\$b"])
+def test_names_with_a_dollar_are_no_formulas(pair, name, tmp_path):
+    sheet = viz.compare(*pair, names=(name, "b$"), title="$\\bad{ $", theory={name: 0.5})
+    sheet.save(tmp_path / "sheet.svg")
+    text = (tmp_path / "sheet.svg").read_text(encoding="utf-8")
+    assert name in text and "$\\bad{ $" in text
+
+
 @pytest.mark.parametrize(
     ("error", "options"),
     [
@@ -179,11 +237,11 @@ def test_bad_input(pair, error, options):
 
 
 def test_bad_recordings(pair, tmp_path, sheet):
-    with pytest.raises(TypeError, match=r"viz\.record"):
+    with pytest.raises(TypeError, match=r"compare takes a recording, a loss, or a function .*, not GradientFlow"):
         viz.compare(pair[0], sheet.flows[1])
     with pytest.raises(ValueError, match="no backward pass"):
         viz.compare(pair[0], viz.record())
-    with pytest.raises(ValueError, match="ends in no known format"):
+    with pytest.raises(ValueError, match=r"ends in no known format.* \.html"):
         sheet.save(tmp_path / "sheet.gif")
     with pytest.raises(FileNotFoundError):
         sheet.save(tmp_path / "nowhere" / "sheet.html")

@@ -1,5 +1,6 @@
 """The graph model: levels, blocks, folds, highways, values, marks and the scale."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ import viz
 from tinygrad_course import nn
 from tinygrad_course.models.cifar_resnet import CifarResNet
 from tinygrad_course.models.mobilenet import MobileNetV2
-from viz.graph import theme, values
+from viz.graph import labels, theme, values, view
 from viz.graph.levels import find_repeats
 from viz.graph.skips import find_skips
 
@@ -276,6 +277,129 @@ def test_a_fold_lists_what_it_hides():
     single = viz.gradient_flow(recording, level="block")
     assert [value for value, _ in fold.strip] == [node.value for node in single.nodes[2:-2]]
     assert fold.parameter_count == sum(node.parameter_count for node in single.nodes[2:-2])
+
+
+def _pieces(flow):
+    """How many parts of a picture hang together."""
+    part = {node.id: {node.id} for node in flow.nodes}
+    for edge in flow.edges:
+        joined = part[edge.source] | part[edge.target]
+        part.update(dict.fromkeys(joined, joined))
+    return len({id(one) for one in part.values()})
+
+
+def _many_losses():
+    """A recurrent net whose states go into a list, and each then into a loss of its own."""
+    read, keep, head = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+    h, states, target = tg.zeros(2, 8), [], tg.tensor(np.array([0, 1]))
+    for _ in range(30):
+        h = (read(tg.ones(2, 4)) + keep(h)).tanh()
+        states.append(h)
+    return sum([nn.functional.cross_entropy(head(state), target) for state in states])
+
+
+def _encoder_and_decoder():
+    """Each step of the second loop reads a step of the first, the last one first."""
+    cell, h, states = nn.Linear(8, 8), tg.ones(2, 8), []
+    for _ in range(6):
+        h = cell(h).tanh()
+        states.append(h)
+    for state in reversed(states):
+        h = cell(h + state).relu()
+    return (h**2).mean()
+
+
+def _four_hundred_terms():
+    w = tg.tensor(np.ones(4), requires_grad=True)
+    return sum([(w * float(i)).tanh() for i in range(400)]).sum()
+
+
+def _joined_states():
+    cell, h, states = nn.Linear(8, 8), tg.ones(2, 8), []
+    for _ in range(9):
+        h = cell(h).tanh()
+        states.append(h)
+    return (tg.cat(states, 1) ** 2).mean()
+
+
+@pytest.mark.parametrize(
+    ("make", "joins"),
+    [
+        (_many_losses, [("linear … tanh (2)", "linear … cross_entropy"), ("linear … cross_entropy", "add … add")]),
+        (_encoder_and_decoder, [("linear … tanh (1)", "add")] * 6),
+        (_four_hundred_terms, [("mul … tanh (1)", "add"), ("mul … tanh (1)", "add … add")]),
+        (_joined_states, [("linear … tanh (2)", "cat")]),
+    ],
+)
+def test_what_leaves_an_earlier_repeat_is_not_lost(make, joins):
+    """One edge from a fold to what reads it, whichever of its repeats that is; a skip stays a skip."""
+    tg.manual_seed(0)
+    recording = nets.recorded_loss(make)
+    flows = {level: viz.gradient_flow(recording, level=level) for level in ("op", "block", "folded")}
+    assert {_pieces(flow) for flow in flows.values()} == {1}
+    folded = flows["folded"]
+    name = {node.id: node.name for node in folded.nodes}
+    edges = [(name[edge.source], name[edge.target]) for edge in folded.edges]
+    for source, target in set(joins):
+        found = [(a, b) for a, b in edges if a.startswith(source) and b.startswith(target)]
+        assert len(found) >= 1, (source, target, edges)
+    assert len({node.id for node in folded.nodes} - {edge.source for edge in folded.edges}) == 1, "only the loss ends"
+    if make is _encoder_and_decoder:
+        assert [sum(edge.is_skip for edge in flow.edges) for flow in flows.values()] == [5, 5, 5]
+    if make is _joined_states:  # one for the last, one for all that go around
+        into = [edge for edge in folded.edges if name[edge.target] == "cat" and "(2)" in name[edge.source]]
+        assert sorted(edge.is_skip for edge in into) == [False, True]
+
+
+def test_a_fold_shows_that_a_gradient_inside_is_exactly_zero():
+    """Nine of twenty blocks get nothing: the range begins with 0, and counts them in the middle of it."""
+    flow = viz.gradient_flow(nets.recorded_loss(nets.dead_in_the_middle()), level="folded")
+    fold = next(node for node in flow.nodes if node.repeats > 1)
+    values_ = sorted(-math.inf if mark == "zero" else value for value, mark in fold.strip)
+    assert values_[0] == -math.inf and fold.value == values_[len(values_) // 2]
+    assert labels.value(fold, flow.scale).split()[1:] == ["0", "…", theme.power(values_[-1])]
+    assert any(row[0] == "zero" for row in labels.legend(flow)[2])
+
+
+@pytest.mark.parametrize(
+    ("marks", "mark", "text"),
+    [
+        (["zero", "zero", -1.0], "zero", "0 … 10^-1.0"),
+        (["none", "none", -1.0], "none", "∅ … 10^-1.0"),
+        (["zero", -2.0, -1.0], "", "▼▼ 0 … 10^-1.0"),
+        (["nan", -2.0, -1.0], "nan", "NaN … 10^-1.0"),
+        (["zero", "zero", "zero"], "zero", "0 exactly"),
+        (["nan", "nan", "nan"], "nan", "NaN"),
+        ([-3.0, -2.0, -1.0], "", "▼▼ 10^-3.0 … 10^-1.0"),
+    ],
+)
+def test_marks_inside_a_fold(marks, mark, text):
+    plain = viz.gradient_flow(nets.recorded(nets.net(1)), level="op").node("stem")
+    made = [
+        dataclasses.replace(plain, value=one, mark="")
+        if isinstance(one, float)
+        else dataclasses.replace(plain, value=None, mark=one)
+        for one in marks
+    ]
+    fold = view._folded(made)
+    assert (fold.mark, labels.value(fold, 1.0)) == (mark, text)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "mean"),
+    [
+        ([0.1, 10.0], 1.0), ([0.3], 0.3), ([0.0, 0.0, 5.0], 0.0), ([0.0, 2.0, 5.0], 2.0), ([None, 4.0], 4.0),
+        ([None], None), ([0.1, math.nan, 0.2], math.nan), ([0.0, math.inf], math.inf),
+    ],
+)  # fmt: skip
+def test_an_edge_of_a_fold_stands_for_those_of_all_repeats(sizes, mean):
+    assert view._mean_rms([(size,) for size in sizes]) == pytest.approx(mean, nan_ok=True)
+
+
+def test_a_long_strip_keeps_its_marks():
+    strip = ((-1.0, ""), (None, "zero"), (-9.0, ""), (None, "none")) * 40
+    node = dataclasses.replace(viz.gradient_flow(nets.recorded(nets.net(1))).nodes[0], strip=strip, repeats=160)
+    assert labels.strip(node) == [(None, "zero")] * 40
 
 
 def test_a_fold_of_shared_parameters_says_so():

@@ -61,6 +61,37 @@ def test_heat():
     assert figure.axes[0].images[0].get_clim() == figure.axes[1].images[0].get_clim()
 
 
+def test_profile_marks_what_has_no_logarithm():
+    figure = plots.layer_profile({"net": [0.0, 0.0, math.nan, 1.0]})
+    lines = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].get_lines()}
+    assert (lines["net: exactly 0"], lines["net: NaN or Inf"]) == ([1, 2], [3])
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda name: plots.layer_profile({name: RATIOS}, {name: RATIOS}, theory={name: 0.25}, title=name),
+        lambda name: plots.training_curves({name: [[0.9, 0.8]]}, title=name, ylabel=name, xlabel=name),
+        lambda name: plots.gradient_heat({name: np.ones((5, 4))}, title=name, xlabel=name),
+        lambda name: plots.spectrum_bars({name: _spectrum()}, title=name),
+        lambda name: plots.lesion_curves({name: _lesions()}, title=name, ylabel=name),
+    ],
+)
+def test_names_with_a_dollar_are_no_formulas(draw, tmp_path):
+    for name in ("$\\frac$", "$y$", "cost $5"):
+        viz.save_figure(draw(name), tmp_path / "plot.svg")
+        assert name in (tmp_path / "plot.svg").read_text(encoding="utf-8")
+
+
+def _spectrum():
+    model = nets.net(2)
+    return viz.path_spectrum(lambda: nets.loss_of(model))
+
+
+def _lesions():
+    return viz.Lesions(1.0, {"a": 2.0, "b": 3.0}, {2: [4.0, 5.0]})
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -5,7 +5,9 @@
 installed, 12 receptive fields.
 """
 
+import functools
 import os
+import random
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from test_spectrum import Chain
 import tinygrad_course as tg
 import viz
 from tinygrad_course import Observer, nn, observe
+from tinygrad_course.generator import default_generator
 from viz.graph import theme
 from viz.graph.layout import layout
 from viz.graph.stats import root_mean_square
@@ -193,6 +196,50 @@ def test_5_drawing_changes_nothing():
     assert not flow.has_gradients and "structure only" in flow.to_dot()
 
 
+def _step_with(model, x, y, way):
+    """A function that makes the loss of a step, and names the model in one of the ways there are."""
+
+    def step():
+        return nets.loss_of(model, x, y)
+
+    method = functools.partial(_Task(model).loss, x, y)
+    return {"a variable": step, "a function": lambda: step(), "a method": method}[way]
+
+
+class _Task:
+    def __init__(self, model):
+        self.model = model
+
+    def loss(self, x, y):
+        return nets.loss_of(self.model, x, y)
+
+
+@pytest.mark.parametrize("way", ["a variable", "a function", "a method"])
+@pytest.mark.parametrize("look", ["gradient_flow", "with the model", "path_spectrum", "compare"])
+def test_5_a_step_that_is_run_to_be_drawn_leaves_no_trace(look, way):
+    """Batch norm's running statistics and count, and the random numbers that dropout draws, stay as they were."""
+    model, (x, y) = nets.net(2), nets.data()
+    model.head = nn.Sequential(nn.Dropout(0.5), model.head)
+    step = _step_with(model, x, y, way)
+
+    def state():
+        return [b.numpy().tobytes() for b in model.buffers()], default_generator().bit_generator.state
+
+    before, arrays = state(), [buffer._data for buffer in model.buffers()]
+    looks = {
+        "gradient_flow": lambda: viz.gradient_flow(step),
+        "with the model": lambda: viz.gradient_flow(step, model),
+        "path_spectrum": lambda: viz.path_spectrum(step),
+        "compare": lambda: viz.compare(step, step),
+    }
+    for _ in range(2):
+        looks[look]()
+    assert state() == before
+    assert all(buffer._data is array for buffer, array in zip(model.buffers(), arrays, strict=True))
+    nets.loss_of(model, x, y)
+    assert state() != before
+
+
 # ------------------------------------------------------------------------------------ 6 large graphs
 
 
@@ -284,6 +331,54 @@ def test_9_highways_are_there_at_every_level_and_a_fold_lists_what_it_hides():
         assert sum(edge.is_skip for edge in flow.edges) == skips
         assert sum(max(1, len(node.hidden)) for node in flow.nodes if node.kind != "input") == len(operations)
         assert any(node.repeats == 5 for node in flow.nodes) == (level == "folded")
+
+
+def _program(seed):
+    """The loss of a program made at random: loops, states kept in lists and read by later loops, heads, delays."""
+    choose = random.Random(seed)
+    tg.manual_seed(seed)
+    cells = [nn.Linear(4, 4) for _ in range(3)]
+    h, lists = cells[0](tg.ones(2, 4)), []
+    for _ in range(choose.randint(1, 3)):
+        kind, cell = choose.choice(["loop", "read", "delay", "heads"]), choose.choice(cells)
+        skip = choose.random() < 0.5
+        states, earlier = [], choose.choice(lists) if lists else None
+        for i in range(choose.randint(3, 7)):
+            if kind == "heads":
+                states.append(cell(h).tanh())
+                continue
+            if kind == "read" and earlier:
+                other = earlier[i % len(earlier)]
+                h = h + cell(other).tanh() if skip else cell(h + other).relu()
+            elif kind == "delay" and len(states) > 2:
+                h = cell(states[-1]).tanh() + states[-choose.choice([2, 3])]
+            else:
+                h = h + cell(h).tanh() if skip else cell(h).tanh()
+            states.append(h)
+        h = sum(states) if kind == "heads" else h
+        lists.append(states)
+    ends = choose.choice(lists)
+    last = {"sum": lambda: (sum(ends) ** 2).mean(), "cat": lambda: (tg.cat(ends, 1) ** 2).mean(),
+            "losses": lambda: sum([(cells[0](end) ** 2).mean() for end in ends])}  # fmt: skip
+    return last[choose.choice([*last])]() + h.sum()
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_9_every_picture_hangs_together_and_shows_each_highway(seed):
+    """At every level each node but the loss leads on, and two nodes that a highway joins are joined by one."""
+    recording = nets.recorded_loss(lambda: _program(seed))
+    for level in ("op", "module", "block", "folded"):
+        flow = viz.gradient_flow(recording, level=level)
+        assert {node.id for node in flow.nodes} - {edge.source for edge in flow.edges} == {flow.nodes[-1].id}
+        place = {node.id: i for i, node in enumerate(flow.nodes)}
+        assert all(place[edge.source] < place[edge.target] for edge in flow.edges)
+        of = {member: node for node in flow.nodes for member in node.members}
+        drawn = {(edge.source, edge.target) for edge in flow.edges if edge.is_skip}
+        for reader, slot in flow.origin.skips:
+            source = next(maker for i, maker, _ in flow.origin.vertices[reader].operands if i == slot)
+            begin, end = of.get(source), of[reader]
+            if begin is not None and begin is not end and (begin.fold is None or begin.fold != end.fold):
+                assert (begin.id, end.id) in drawn, (level, begin.name, end.name)
 
 
 # ------------------------------------------------------------------------------------ 10 the page in a browser

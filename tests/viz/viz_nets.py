@@ -54,6 +54,39 @@ def recorded(model):
     return recording
 
 
+def recorded_loss(make):
+    """The recording of a backward pass of the loss that a function makes."""
+    with viz.record() as recording:
+        make().backward()
+    return recording
+
+
+def dead_in_the_middle(layers=20, dead=9):
+    """The loss of relu layers, one of which lets nothing through: what is below it gets a gradient of exactly 0."""
+    tg.manual_seed(0)
+    blocks = [nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(layers)]
+    blocks[dead][0].bias.data[...] = -100.0
+    model = nn.Sequential(*blocks, nn.Linear(8, 2))
+    x = tg.tensor(np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32))
+    return lambda: (model(x) ** 2).mean()
+
+
+def spoilt_in_the_middle():
+    """The loss of tanh layers in whose middle stands √0: its gradient is Inf, and 0 times that is NaN below it."""
+    tg.manual_seed(0)
+    cells = [nn.Linear(8, 8) for _ in range(6)]
+    x = tg.tensor(np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32))
+
+    def loss():
+        h = x
+        for i, cell in enumerate(cells):
+            h = cell(h).tanh()
+            h = h + (h - h).sqrt() * 0.0 if i == 2 else h
+        return (h**2).mean()
+
+    return loss
+
+
 def net(blocks=3, residual=True, seed=0):
     tg.manual_seed(seed)
     return Net(blocks, residual)

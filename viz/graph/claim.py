@@ -1,14 +1,36 @@
 """What a picture shows, in one sentence with its numbers: the gradient falls, grows, or meets NaN."""
 
+import math
+
 from . import labels, theme
+
+_SIZES = {"zero": -math.inf, "nan": math.nan, "inf": math.inf}  # of a gradient that has a mark in place of a value
 
 
 def first_layer(flow):
-    """The layer with parameters nearest to the input that has a value: (name, value), or None."""
+    """The layer with parameters nearest to the input that a gradient was wanted of: (name, value), or None.
+
+    The value is -inf where the gradient is exactly 0, nan or inf where that is what it is.
+    """
+    layers = _layers(flow)
+    return (layers[0].name, _size(layers[0])) if layers else None
+
+
+def _layers(flow):
     nodes = [v.node for v in flow.origin.vertices] if flow.origin is not None else flow.nodes
-    layers = [node for node in nodes if node.parameters and node.value is not None and not node.is_neutral]
-    layers = layers or [node for node in nodes if node.kind == "leaf" and node.value is not None]
-    return (layers[0].name, layers[0].value) if layers else None
+    known = [node for node in nodes if not node.is_neutral and (node.value is not None or node.mark in _SIZES)]
+    return [node for node in known if node.parameters] or [node for node in known if node.kind == "leaf"]
+
+
+def _size(node):
+    return node.value if node.value is not None else _SIZES[node.mark]
+
+
+def amount(value, of=""):
+    """`exactly 0`, `NaN`, `Inf`, or the power of ten and what it is a part of."""
+    if math.isfinite(value):
+        return f"{theme.power(value)}{of}"
+    return "NaN" if math.isnan(value) else "exactly 0" if value < 0 else "Inf"
 
 
 def claim(flow):
@@ -16,13 +38,17 @@ def claim(flow):
     if not flow.has_gradients:
         return "Structure only: no backward pass was recorded. Call loss.backward() inside “with viz.record(model)”."
     bad = next((n for n in reversed(flow.nodes) if n.is_first_bad), None)
-    if bad is not None:
-        return f"Backward meets NaN or Inf first at {_quoted(bad.name)} ({labels.plain(bad.op)})."
     first = first_layer(flow)
+    if bad is not None:
+        spoilt = first is not None and not math.isfinite(first[1]) and first[0] != bad.name
+        arrives = f"; what arrives at {_quoted(first[0])} is {amount(first[1])}" if spoilt else ""
+        return f"Backward meets NaN or Inf first at {_quoted(bad.name)} ({labels.plain(bad.op)}){arrives}."
     if first is None:
         return ""
     name, value = _quoted(first[0]), first[1]
     reference = _quoted(flow.reference)
+    if value == -math.inf:
+        return f"From {reference} back to {name} the gradient falls to exactly 0{_where_it_ends(flow)}."
     if first[0] == flow.reference:
         return ""
     if abs(value) < 0.15:
@@ -31,6 +57,17 @@ def claim(flow):
     return (
         f"From {reference} back to {name} the gradient {word} {times(abs(value))}: it arrives at "
         f"{theme.power(value)} of its size{_between(flow, value)}."
+    )
+
+
+def _where_it_ends(flow):
+    """How far up from the input a gradient is exactly 0."""
+    layers = _layers(flow)
+    left = next((place for place, node in enumerate(layers) if node.mark != "zero"), len(layers))
+    if left == len(layers):
+        return ", as at every layer" if left > 1 else ""
+    return f": so it is at the first {left} layers" * (left > 1) + (
+        f"; at {_quoted(layers[left].name)}, the next, it is {amount(_size(layers[left]), ' of its size')}"
     )
 
 
@@ -56,6 +93,11 @@ def comparison(flows, names):
     found = [first_layer(flow) for flow in flows]
     if any(first is None for first in found) or not all(flow.has_gradients for flow in flows):
         return ""
+    if not all(math.isfinite(value) for _, value in found):
+        first, second = (amount(value, " of the reference") for _, value in found)
+        if first == second:
+            return f"At the first layer the gradients of {names[0]} and {names[1]} are both {first}."
+        return f"At the first layer the gradient of {names[0]} is {first}, that of {names[1]} {second}."
     gap = found[0][1] - found[1][1]
     if abs(gap) < 0.15:
         return f"At the first layer the gradients of {names[0]} and {names[1]} are about equally large."

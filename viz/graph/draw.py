@@ -19,11 +19,11 @@ _MANY = 1000  # nodes from which on speed counts
 _TRY_UP_TO = 2000  # nodes and edges up to which several layouts are tried
 
 
-def draw_bytes(flow, file_format):
+def draw_bytes(flow, file_format, *, wrap=True):
     """The picture as bytes in "svg", "png" or "pdf"."""
     from .render import MOST_PIXELS
 
-    figure = draw(flow)
+    figure = draw(flow, wrap=wrap)
     inches = figure.get_figwidth() * figure.get_figheight()
     dots = min(_DOTS_PER_INCH, (MOST_PIXELS / inches) ** 0.5)
     picture = figure_bytes(figure, file_format, dots)

@@ -5,13 +5,16 @@ from typing import NamedTuple
 
 from tinygrad_course.modes import observe
 
-from . import levels, model, theme, values, view
+from . import levels, model, values, view
 from .aside import gradients_aside
 from .recorder import Recording
 from .source import loss_from
 from .spectrum import PathSpectrum, path_spectrum
+from .theme import check as check_theme
+from .theme import use as use_theme
 
 _MOST_BLOCKS = 16  # of a net whose gradient is split without being asked for
+_SOURCES = "a recording, a loss, or a function that returns a loss"
 _SMALL = 20  # nodes up to which a notebook shows a picture, and beyond it the page
 
 
@@ -64,14 +67,14 @@ class GradientFlow:
     def with_theme(self, name):
         """The same graph in another theme: "light", "dark", "paper" or "contrast". ValueError for another."""
         other = copy.copy(self)
-        other.theme = theme.check(name)
+        other.theme = check_theme(name)
         return other
 
     def to_dot(self):
         """The graph in the DOT language, byte for byte the same for the same model and seed."""
         from .dot import to_dot
 
-        with theme.use(self.theme):
+        with use_theme(self.theme):
             return to_dot(self)
 
     def to_text(self):
@@ -86,10 +89,11 @@ class GradientFlow:
 
         return graphviz.Source(self.to_dot())
 
-    def save(self, path, *, renderer="auto", time_limit=20.0, file_format=None):
+    def save(self, path, *, renderer="auto", time_limit=20.0, file_format=None, theme=None, wrap=True):
         """Write a picture; the format is the file's suffix: .svg, .png, .pdf, .dot, .html or .txt. Returns the path.
 
-        file_format: one of these, for a file whose name does not tell.
+        file_format: one of these, for a file whose name does not tell. theme: another than the graph's own. wrap: break
+        a long graph into columns, as a slide or a screen needs it; False leaves it one column.
 
         .html is a page in one file that walks through backward step by step: see `viz.page`.
 
@@ -100,13 +104,15 @@ class GradientFlow:
         """
         from .render import save
 
-        return save(self, path, renderer=renderer, time_limit=time_limit, file_format=file_format)
+        flow = self if theme is None else self.with_theme(theme)
+        return save(flow, path, renderer=renderer, time_limit=time_limit, file_format=file_format, wrap=wrap)
 
-    def to_svg(self, *, renderer="auto", time_limit=20.0):
-        """The picture as SVG text."""
+    def to_svg(self, *, renderer="auto", time_limit=20.0, theme=None, wrap=True):
+        """The picture as SVG text; as for `save`."""
         from .render import to_bytes
 
-        return to_bytes(self, "svg", renderer=renderer, time_limit=time_limit).decode("utf-8")
+        flow = self if theme is None else self.with_theme(theme)
+        return to_bytes(flow, "svg", renderer=renderer, time_limit=time_limit, wrap=wrap).decode("utf-8")
 
     def to_html(self, *beside):
         """The page that walks through backward, as HTML text; with other graphs `beside` this one, on one scale."""
@@ -135,7 +141,7 @@ class GradientFlow:
 
 def gradient_flow(
     source, model=None, *, level="auto", reference=None, scale=None, names=None, title=None, optimizer=None,
-    spectrum="auto",
+    spectrum="auto", theme="light",
 ):  # fmt: skip
     """The graph of a training step with the gradient that reached each node: v = log10(RMS / RMS of the reference).
 
@@ -145,7 +151,8 @@ def gradient_flow(
 
     source: a recording; a loss whose graph is alive; or a function that makes one. In the last two cases a
         backward pass runs that leaves every `.grad` as it is, and the graph alive.
-    model: names the parameters; names: {"a": a, …} names other tensors (`names=locals()` will do).
+    model: names the parameters; names: {"a": a, …} names other tensors (`names=locals()` will do). A recording has
+        those it was made with.
     level: "op", "module", "block", "folded" (repeated blocks drawn once, "×18"), or "auto": the finest with at
         most about 60 nodes.
     reference: name of the node that v = 0 stands for, or an RMS; by default the last tensor before the loss.
@@ -158,8 +165,11 @@ def gradient_flow(
     Raises TypeError for another source, ValueError for an unknown level or reference, RuntimeError if the loss's
     graph has been freed or there is nothing to draw.
     """
+    check_theme(theme)
     loss = explanation = None
     if isinstance(source, Recording):
+        if names is not None:
+            raise ValueError("a recording has its names from viz.record(model, names=…): give them there")
         recording = source
     else:
         recording, loss, explanation = _record_now(source, model, names, optimizer)
@@ -183,6 +193,7 @@ def gradient_flow(
         origin=Origin(vertices, skips, tuple(recording.steps), index),
     )  # fmt: skip
     flow.explanation, flow.spectrum = explanation, _spectrum(spectrum, loss, vertices)
+    flow.theme = theme
     return flow
 
 
@@ -217,6 +228,15 @@ def compare_scale(*flows):
     return max(flow.scale for flow in flows)
 
 
+def recording_of(source, caller):
+    """What was recorded: `source` itself, or a backward pass of the loss that it is or makes."""
+    if isinstance(source, Recording):
+        return source
+    with Recording(details=True) as recording:
+        _backward_aside(loss_from(source, caller, _SOURCES))
+    return recording
+
+
 def _record_now(source, model, names, optimizer):
     """(recording, loss, explanation) of a loss: a backward pass, looked at closely, that touches no `.grad`."""
     from ..explain import explanation_of  # stands on this package
@@ -224,7 +244,7 @@ def _record_now(source, model, names, optimizer):
 
     seen = Values()
     with Recording(model, names, details=True, optimizer=optimizer) as recording, observe(seen):
-        loss = loss_from(source, "gradient_flow", "a recording, a loss, or a function that returns a loss")
+        loss = loss_from(source, "gradient_flow", _SOURCES, model)
         _backward_aside(loss)
     try:
         explanation = explanation_of(loss, seen, model, names)

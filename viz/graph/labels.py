@@ -8,6 +8,7 @@ from . import theme
 MIDDLE = "like the reference"
 _COMPACT_FROM = 20  # nodes from which each gets one line of detail
 _LONG = 34  # characters from which a line of detail is divided
+_SHORT = {"nan": "NaN", "inf": "Inf", "zero": "0", "none": "∅"}  # where the range of a fold begins
 _LONGEST_NAME, _LONGEST_DETAIL, _LONGEST_STRIP = 34, 60, 40
 
 
@@ -41,11 +42,13 @@ def value(node, scale, has_gradients=True):
     """`▼ 10^-2.4`, or what stands in its place."""
     if not has_gradients:
         return ""
-    if node.repeats > 1 and node.value is not None and node.mark == "":
-        known = [v for v, _ in node.strip if v is not None]
-        low, high = theme.power(min(known)), theme.power(max(known))
+    known = [v for v, _ in node.strip if v is not None] if node.repeats > 1 else []
+    if known:
+        marks = {mark for _, mark in node.strip}
+        low = next((short for mark, short in _SHORT.items() if mark in marks), theme.power(min(known)))
+        high = theme.power(max(known))
         text = f"{low} … {high}" if low != high else low
-        return f"{theme.glyph(node.value, scale)} {text}"
+        return text if node.mark or node.is_neutral else f"{theme.glyph(node.value, scale)} {text}"
     if node.is_neutral and node.is_loss and node.mark == "":
         return "loss"
     if node.mark or node.value is None:
@@ -144,14 +147,14 @@ def parameters(node):
 
 
 def strip(node, compact=False):
-    """(value, mark) of what the node hides, at most 40 of them: of neighbours, the one farthest from 0."""
+    """(value, mark) of what the node hides, at most 40 of them: of neighbours, the one farthest from the reference."""
     cells = [] if compact and node.repeats == 1 and node.kind != "group" else list(node.strip)
     if len(cells) <= _LONGEST_STRIP:
         return cells
     bins = [
         cells[i * len(cells) // _LONGEST_STRIP : (i + 1) * len(cells) // _LONGEST_STRIP] for i in range(_LONGEST_STRIP)
     ]
-    return [max(cells, key=lambda cell: (cell[1] in ("nan", "inf"), abs(cell[0] or 0.0))) for cells in bins]
+    return [max(cells, key=lambda cell: (*(cell[1] == mark for mark in _SHORT), abs(cell[0] or 0.0))) for cells in bins]
 
 
 def fold(nodes):

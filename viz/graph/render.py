@@ -44,17 +44,17 @@ class RendererError(RuntimeError):
     """A renderer that was asked for by name cannot draw."""
 
 
-def save(flow, path, *, renderer="auto", time_limit=20.0, file_format=None):
+def save(flow, path, *, renderer="auto", time_limit=20.0, file_format=None, wrap=True):
     """Write `flow` to `path` in the format of its suffix; returns the path. See `GradientFlow.save`."""
     path = os.fspath(path)
     file_format = file_format or format_of(path, FORMATS)
     check_format(file_format, FORMATS)
     check_folder(path)
-    write_atomically(path, to_bytes(flow, file_format, renderer=renderer, time_limit=time_limit))
+    write_atomically(path, to_bytes(flow, file_format, renderer=renderer, time_limit=time_limit, wrap=wrap))
     return path
 
 
-def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
+def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0, wrap=True):
     """The picture as bytes, by the first renderer that can."""
     check_format(file_format, FORMATS)
     if renderer not in RENDERERS:
@@ -66,7 +66,7 @@ def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
     if file_format == "html":
         return flow.to_html().encode("utf-8")
     chain = (("dot", _by_dot), ("pygraphviz", _by_pygraphviz))
-    if renderer == "auto" and is_long(flow):
+    if renderer == "auto" and wrap and is_long(flow):
         chain = ()  # dot would draw a ribbon several screens long; the built-in layout wraps it into columns
     for name, draw in chain:
         if renderer in ("auto", name):
@@ -78,7 +78,7 @@ def to_bytes(flow, file_format, *, renderer="auto", time_limit=20.0):
     from .draw import draw_bytes
 
     with theme.use(flow.theme):
-        picture = draw_bytes(flow, file_format)
+        picture = draw_bytes(flow, file_format, wrap=wrap)
     return _fitting(picture) if file_format == "svg" else picture
 
 

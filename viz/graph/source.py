@@ -1,12 +1,19 @@
 """What a caller may hand in (a loss or a function that makes one, a model, names), and the errors for anything else."""
 
+import contextlib
+import functools
+import inspect
 from collections.abc import Mapping
 
 from tinygrad_course.base import TensorBase
+from tinygrad_course.generator import default_generator
 
 
-def loss_from(source, caller, what="a loss or a function that returns one"):
+def loss_from(source, caller, what="a loss or a function that returns one", model=None):
     """The loss itself, made now if `source` is a function: one number whose graph is there.
+
+    To make it changes nothing: the buffers of the model, and of every module that the function names, and the
+    library's random numbers are afterwards what they were.
 
     Raises TypeError for what is no loss and makes none, RuntimeError for one without a graph or of several numbers.
     """
@@ -17,7 +24,8 @@ def loss_from(source, caller, what="a loss or a function that returns one"):
                 f"{caller} takes {what}, not a model: call it on data and a loss, as in "
                 f"{caller}(lambda: criterion(model(x), y))"
             )
-        loss = source()
+        with _unchanged(source, model):
+            loss = source()
     if not isinstance(loss, TensorBase):
         raise TypeError(f"{caller} takes {what}, not {type(loss).__name__}")
     if loss.node is None:
@@ -25,6 +33,49 @@ def loss_from(source, caller, what="a loss or a function that returns one"):
     if loss._data.size != 1:
         raise RuntimeError(f"a loss is one number; this tensor has shape {loss._data.shape}: sum it first, or record")
     return loss
+
+
+@contextlib.contextmanager
+def _unchanged(function, model):
+    """While inside, modules write into copies of their buffers (batch norm's running mean)."""
+    random, state = default_generator().bit_generator, default_generator().bit_generator.state
+    buffers = [
+        (module._buffers, name, tensor, tensor._data)
+        for root in [model, *_modules_named_by(function)]
+        if callable(getattr(root, "modules", None))
+        for module in root.modules()
+        for name, tensor in getattr(module, "_buffers", {}).items()
+        if tensor is not None
+    ]
+    for _, _, tensor, data in buffers:
+        tensor._data = data.copy()
+    try:
+        yield
+    finally:
+        for held, name, tensor, data in buffers:
+            held[name], tensor._data = tensor, data
+        random.state = state
+
+
+def _modules_named_by(function):
+    """The modules among a function's variables, and among those of the functions that it names."""
+    found, seen, waiting = [], set(), [function]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if hasattr(value, "named_parameters") and not isinstance(value, type):
+            found.append(value)
+        elif inspect.ismethod(value):
+            waiting += [value.__self__, value.__func__, *getattr(value.__self__, "__dict__", {}).values()]
+        elif isinstance(value, functools.partial):
+            waiting += [value.func, *value.args, *value.keywords.values()]
+        elif inspect.isfunction(value):
+            with contextlib.suppress(ValueError):  # a variable that has no value yet
+                names = inspect.getclosurevars(value)
+                waiting += [*names.nonlocals.values(), *names.globals.values()]
+    return found
 
 
 def check_model(model):

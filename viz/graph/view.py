@@ -10,8 +10,9 @@ from .model import Edge, Node
 def compose(vertices, skips, shares, groups, folds):
     """(nodes in topological order, with ids n0, n1, …; edges). Every operand that leaves its group is an edge.
 
-    Of a fold, one block is drawn: what enters the first repeat enters it, what leaves the last leaves it, and
-    edges within stand for those of all repeats (geometric mean of RMS, mean share).
+    Of a fold, one block is drawn. An edge of it stands for those of all repeats (mean of RMS, mean share);
+    from one repeat to the next there is none. What enters a later repeat or leaves an earlier one counts for the
+    edge between the same nodes that enters the first or leaves the last; where there is none, it is drawn itself.
     """
     fold_of = {}  # group -> (first group of the fold, position in the block, which repeat)
     for start, period, count in folds:
@@ -54,7 +55,7 @@ def compose(vertices, skips, shares, groups, folds):
     for number, node in enumerate(nodes):
         node.id = f"n{number}"
 
-    bundles, later = {}, {}
+    bundles, later, aside = {}, {}, {}
     for index, vertex in enumerate(vertices):
         if not vertex.is_operation:
             continue
@@ -65,17 +66,23 @@ def compose(vertices, skips, shares, groups, folds):
             if source in owner:
                 if owner[source] == target:
                     continue
-                if _between_repeats(fold_of, last_repeat, owner[source], target):
+                begin = node_at[drawn(owner[source])]
+                how = _between_repeats(fold_of, last_repeat, owner[source], target)
+                if how == "next":
                     later.setdefault(place, []).append(edge)  # drawn where the same operand of the first repeat is
                     continue
-                begin = node_at[drawn(owner[source])]
             elif ("leaf", source) in node_at:
-                begin = node_at["leaf", source]
+                begin, how = node_at["leaf", source], ""
             else:
                 continue
-            bundles.setdefault((begin, *place, _position(owner, groups, source)), []).append(edge)
+            key = (begin, *place, _position(owner, groups, source), edge[2])
+            (aside if how else bundles).setdefault(key, []).append(edge)
+    drawn_as = {(key[0], key[1], key[-1]): key for key in reversed(bundles)}  # a skip stays a skip
+    for key, bundle in aside.items():
+        same = key if key in bundles else drawn_as.setdefault((key[0], key[1], key[-1]), key)
+        bundles.setdefault(same, []).extend(bundle)
     edges = []
-    for (begin, end, slot, position, _), bundle in bundles.items():
+    for (begin, end, slot, position, *_), bundle in bundles.items():
         every = bundle + later.pop((end, slot, position), [])
         drawn_edge = Edge(nodes[begin].id, nodes[end].id, slot, _mean_rms(every), _mean_share(every), *bundle[0][2:])
         drawn_edge.agreement = None if drawn_edge.share is None else vertices[drawn_edge.maker].node.agreement
@@ -90,12 +97,14 @@ def _position(owner, groups, source):
 
 
 def _between_repeats(fold_of, last_repeat, source, target):
-    """Whether an edge need not be drawn: it joins two repeats, enters a later one, or leaves an earlier one."""
+    """"next" for an edge from one repeat to another of its fold, "aside" for one that enters a later repeat from
+    without or leaves an earlier one, "" for one that is drawn as it is."""
     from_fold, to_fold = fold_of.get(source), fold_of.get(target)
     if from_fold is not None and to_fold is not None and from_fold[0] == to_fold[0]:
-        return from_fold[2] != to_fold[2]
+        return "next" if from_fold[2] != to_fold[2] else ""
     enters_later = to_fold is not None and to_fold[2] > 0
-    return enters_later or (from_fold is not None and from_fold[2] != last_repeat[from_fold[0]])
+    leaves_earlier = from_fold is not None and from_fold[2] != last_repeat[from_fold[0]]
+    return "aside" if enters_later or leaves_earlier else ""
 
 
 def _absorbed(vertices, owner, groups, readers):
@@ -162,9 +171,12 @@ def _summary(operations):
 
 
 def _folded(made):
-    """One node for the same place in every repeat."""
+    """One node for the same place in every repeat: the median of their gradients, of which 0 is the smallest."""
     first, last = made[0], made[-1]
-    values = [node.value for node in made if node.value is not None]
+    sizes = [node.value for node in made if node.value is not None]
+    absent = [node.mark for node in made if node.mark in ("zero", "none")]
+    middle = statistics.median(sizes + [-math.inf] * len(absent)) if sizes else None
+    lost = sizes and middle == -math.inf
     bad = next((node for node in made if node.mark in ("nan", "inf")), None)
     shared = all(
         [p.leaf for p in node.parameters] == [p.leaf for p in first.parameters] for node in made
@@ -175,7 +187,8 @@ def _folded(made):
         multiply_adds=sum(node.multiply_adds for node in made), saved_bytes=_total_saved(made),
         hidden=tuple(name for node in made for name in (node.hidden or (f"{node.name} ({node.op})",))),
         strip=tuple((node.value, node.mark) for node in made), repeats=len(made), shared=shared,
-        value=statistics.median(values) if values else None, mark=bad.mark if bad else "" if values else last.mark,
+        value=None if lost else middle,
+        mark=bad.mark if bad else max(absent) if lost else "" if sizes else last.mark,  # max: "zero" before "none"
         is_first_bad=any(node.is_first_bad for node in made),
         is_first_bad_output=any(node.is_first_bad_output for node in made), is_loss=any(node.is_loss for node in made),
         is_reference=any(node.is_reference for node in made),
@@ -188,12 +201,14 @@ def _total_saved(nodes):
 
 
 def _mean_rms(bundle):
+    """The geometric mean; the median where one is 0, as for a fold; what is not finite goes before everything."""
     known = [rms for rms, *_ in bundle if rms is not None]
-    if not known:
-        return None
-    if len(known) == 1 or min(known) <= 0.0 or not math.isfinite(sum(known)):
-        return known[0] if len(known) == 1 else max(known)
-    return math.exp(statistics.fmean(math.log(rms) for rms in known))
+    broken = [rms for rms in known if not math.isfinite(rms)]
+    if not known or broken:
+        return broken[0] if broken else None
+    if min(known) <= 0.0:
+        return statistics.median(known)
+    return known[0] if len(known) == 1 else math.exp(statistics.fmean(math.log(rms) for rms in known))
 
 
 def _mean_share(bundle):

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from ..files import check_folder, write_atomically
 from ..graph import claim, labels
-from ..graph.flow import compare_scale
+from ..graph.flow import GradientFlow, compare_scale
 from . import chain, facts, svg
 from .legend import legend
 from .scene import READABLE, Stage
@@ -37,6 +37,9 @@ def to_html(*flows, title=None):
     """The page as text: the same model and seed give the same bytes. Two graphs share the larger scale."""
     if not 1 <= len(flows) <= 2:
         raise ValueError(f"a page shows one graph or two side by side, got {len(flows)}")
+    for flow in flows:
+        if not isinstance(flow, GradientFlow):
+            raise TypeError(f"a page shows graphs, as viz.gradient_flow makes them, not {type(flow).__name__}")
     scale = compare_scale(*flows)
     flows = [flow if flow.scale == scale else flow.with_scale(scale) for flow in flows]
     names = _names(flows)

@@ -69,7 +69,7 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
                 pad = (0.0, 0.0) if column is MIDDLE else (0.75, 0.25)
                 draw(place(column, above - 0.3, _height(panels), pad))
         above += _height(panels) + _GAP
-    figure.text(0.015, 0.2 / height, "\n".join(lines), fontsize=12, va="bottom", color=style.INK)
+    figure.text(0.015, 0.2 / height, style.words("\n".join(lines)), fontsize=12, va="bottom", color=style.INK)
     return figure
 
 
@@ -83,7 +83,7 @@ def _profiles(place, sides, theory):
     gradients = {name: side.gradients for name, side in sides.items()}
     draw_gradients(profile, gradients, theory, relative=False, upright=True)
     names = list(dict.fromkeys(labels.plain(side.flow.reference) for side in sides.values()))
-    where = f"“{names[0]}”" if len(names) == 1 else "each net’s reference"
+    where = f"“{style.words(names[0])}”" if len(names) == 1 else "each net’s reference"
     profile.set_xlabel(f"RMS of ∂L/∂z, relative to {where}", fontsize=10, color=style.INK)
     profile.legend(fontsize=8, frameon=False, handlelength=1.6)
     draw_activations(place(MIDDLE, _HEAD + 6.75, 2.3), {name: side.activations for name, side in sides.items()})
@@ -100,7 +100,7 @@ def _rows(sides, heat, scale, steps):
     for i, side in enumerate(sides.values()):
         if side.spectrum is not None:
             more.append(_spectrum(side, style.COLOURS[i]))
-    if any(map(any, lost.values())):
+    if any(lost.values()):  # where none is lost, that is worth seeing, too
         said = "Dead relu units, saturated outputs", "share, %", "activation function, from the input"
         more.append(lambda axes: draw_shares(axes, lost, *said))
     if not heat:
@@ -132,14 +132,14 @@ def write_title(figure, title):
     """The title of a sheet, left of the legend's words."""
     words = labels.shorten(title, _LONGEST_TITLE)
     y = 1.0 - 0.4 / figure.get_figheight()
-    figure.text(0.015, y, words, fontsize=18, fontweight="bold", va="center", color=style.INK)
+    figure.text(0.015, y, style.words(words), fontsize=18, fontweight="bold", va="center", color=style.INK)
 
 
 def write_heading(figure, x, y, below, flow):
     """A net's name, and in small its loss, at (x, y) of the figure."""
     loss = "" if flow.loss is None else f"loss {flow.loss:.4g} in this step"
     name = labels.plain(flow.title or "")
-    figure.text(x, y, name, fontsize=14, fontweight="bold", color=style.INK)
+    figure.text(x, y, style.words(name), fontsize=14, fontweight="bold", color=style.INK)
     figure.text(x, y - below, loss, fontsize=10, color=theme.FAINT)
 
 
@@ -162,6 +162,6 @@ def draw_legend(axes, left, right):
     place, figure = axes.get_position(), axes.get_figure()
     x, y, down = RIGHT[0] + 0.03, place.y1 + 0.35 / figure.get_figheight(), 0.19 / figure.get_figheight()
     for i, line in enumerate(lines):
-        figure.text(x, y - i * down, line, fontsize=9, va="center", color=style.INK)
+        figure.text(x, y - i * down, style.words(line), fontsize=9, va="center", color=style.INK)
     words = {"fontsize": 9, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}
     figure.text(x, y - len(lines) * down, "━━ highway: skips the branch beside it", **words)

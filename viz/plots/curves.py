@@ -16,7 +16,7 @@ def training_curves(runs, *, x=None, ylabel="training error", xlabel="epoch", ti
     axes = figure.subplots()
     draw_curves(axes, runs, x=x, ylabel=ylabel, xlabel=xlabel, percent=percent)
     if title:
-        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(style.words(title), fontsize=13, fontweight="bold", x=0.01, ha="left")
     return figure
 
 
@@ -33,7 +33,7 @@ def draw_curves(axes, runs, *, x=None, ylabel="training error", xlabel="epoch", 
         every = max(1, length // 12)
         count = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
         axes.plot(positions, means, color=colour, marker=marker, markersize=4.5, markevery=every, linewidth=1.8,
-                  label=name + count)  # fmt: skip
+                  label=style.words(name) + count)  # fmt: skip
         if len(seeds) > 1:
             low, high = [min(column) for column in columns], [max(column) for column in columns]
             axes.fill_between(positions, low, high, color=colour, alpha=0.18, linewidth=0)

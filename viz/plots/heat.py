@@ -26,7 +26,7 @@ def gradient_heat(nets, *, scale=None, xlabel="training step", x=None, title=Non
         image = draw_heat(one, values, scale, x=x, xlabel=xlabel, title=name)
     colour_bar(figure, image, list(axes), scale)
     if title:
-        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(style.words(title), fontsize=13, fontweight="bold", x=0.01, ha="left")
     return figure
 
 

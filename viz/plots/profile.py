@@ -25,7 +25,7 @@ def layer_profile(gradients, activations=None, *, theory=None, relative=True, ti
         draw_activations(axes[1], activations)
     axes[0].legend(fontsize=9, frameon=False)
     if title:
-        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(style.words(title), fontsize=13, fontweight="bold", x=0.01, ha="left")
     return figure
 
 
@@ -48,7 +48,7 @@ def draw_gradients(axes, gradients, theory=None, relative=True, upright=False):
         layers = range(1, depth + 1)
         pair = (line, layers) if upright else (layers, line)
         between = "\n" if upright else " "  # an upright plot is narrow
-        text = f"theory {name}:{between}×{ratio:.3g} a layer (squared)"
+        text = f"theory {style.words(name)}:{between}×{ratio:.3g} a layer (squared)"
         axes.plot(*pair, linestyle=("--", ":", "-.")[number % 3], color=style.INK, linewidth=1.2, label=text, zorder=5)
     label = "RMS of ∂L/∂z, relative to the last layer" if relative else "RMS of ∂L/∂z"
     if upright:
@@ -57,6 +57,7 @@ def draw_gradients(axes, gradients, theory=None, relative=True, upright=False):
     else:
         style.tidy(axes, "Backward: gradients", "layer, from the input", label)
     _fit(axes, upright)
+    _mark_absent(axes, gradients, upright)
 
 
 def draw_activations(axes, activations, upright=False):
@@ -65,6 +66,7 @@ def draw_activations(axes, activations, upright=False):
     words = "layer, from the input", "RMS of z, before the activation"
     style.tidy(axes, "Forward: activations", *(words[::-1] if upright else words))
     _fit(axes, upright)
+    _mark_absent(axes, activations, upright)
     if upright:
         axes.invert_yaxis()
 
@@ -83,7 +85,7 @@ def _lines(axes, logs, upright=False):
             markersize=3.0 + thick,
             markevery=every,
             linewidth=thick,
-            label=name,
+            label=style.words(name),
             zorder=3,
         )
 
@@ -100,3 +102,24 @@ def _fit(axes, upright=False):
     style.decades(axes.xaxis if upright else axes.yaxis, low - edge, high + edge)
     (axes.set_xlim if upright else axes.set_ylim)(low - edge, high + edge)
     (axes.yaxis if upright else axes.xaxis).get_major_locator().set_params(integer=True)
+
+
+def _mark_absent(axes, nets, upright):
+    """What has no logarithm stands at the axis: hollow marks where a value is exactly 0, crosses where it is none."""
+    for i, (name, values) in enumerate(nets.items()):
+        values = [math.nan if value is None else float(value) for value in values]
+        colour = style.COLOURS[i % len(style.COLOURS)]
+        kinds = (
+            ("exactly 0", style.MARKERS[i % len(style.MARKERS)], [value == 0.0 for value in values]),
+            ("NaN or Inf", "x", [not math.isfinite(value) for value in values]),
+        )
+        for word, marker, here in kinds:
+            layers = [layer for layer, is_here in enumerate(here, 1) if is_here]
+            if not layers:
+                continue
+            edge = [0.0] * len(layers)
+            pair, frame = (edge, layers) if upright else (layers, edge), axes.get_yaxis_transform()
+            axes.plot(
+                *pair, transform=frame if upright else axes.get_xaxis_transform(), linestyle="none", marker=marker,
+                color=colour, markerfacecolor="white", clip_on=False, zorder=6, label=f"{style.words(name)}: {word}",
+            )  # fmt: skip

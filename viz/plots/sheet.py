@@ -55,5 +55,5 @@ def summary_sheet(
             axes = figure.add_axes((0.05 + i * each, bottom + 0.04, each - 0.05, 0.262 - bottom))
             image = draw_heat(axes, values, common, x=steps, title=f"Through training: {name}")
         colour_bar(figure, image, None, common, figure.add_axes((0.91, bottom + 0.05, 0.012, 0.242 - bottom)))
-    figure.text(0.015, 0.2 / height, "\n".join(lines), fontsize=12, va="bottom", color=style.INK)
+    figure.text(0.015, 0.2 / height, style.words("\n".join(lines)), fontsize=12, va="bottom", color=style.INK)
     return figure

@@ -19,7 +19,7 @@ def spectrum_bars(spectra, *, branch_ratio=None, title=None):
     for axes, (name, spectrum) in zip(figure.subplots(1, len(spectra), squeeze=False)[0], spectra.items(), strict=True):
         draw_spectrum(axes, spectrum, (branch_ratio or {}).get(name, spectrum.branch_ratio), name)
     if title:
-        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(style.words(title), fontsize=13, fontweight="bold", x=0.01, ha="left")
     return figure
 
 
@@ -53,13 +53,13 @@ def lesion_curves(studies, *, title=None, ylabel="loss"):
     for i, (name, study) in enumerate(studies.items()):
         colour = style.COLOURS[i % len(style.COLOURS)]
         places = [k + 1 + (i - (len(studies) - 1) / 2) * width for k in range(len(study.single))]
-        one.bar(places, list(study.single.values()), width, color=colour, label=name)
+        one.bar(places, list(study.single.values()), width, color=colour, label=style.words(name))
         one.axhline(study.baseline, color=colour, linestyle="--", linewidth=1.2)
         rows = {0: [study.baseline], 1: list(study.single.values()), **study.several}
         counts = sorted(rows)
         middle = [float(np.median(rows[n])) for n in counts]
         marker = style.MARKERS[i % len(style.MARKERS)]
-        many.plot(counts, middle, color=colour, marker=marker, markersize=4.5, label=name)
+        many.plot(counts, middle, color=colour, marker=marker, markersize=4.5, label=style.words(name))
         low, high = [min(rows[n]) for n in counts], [max(rows[n]) for n in counts]
         many.fill_between(counts, low, high, color=colour, alpha=0.18, linewidth=0)
     style.tidy(one, "One block deleted (dashed: none)", "block, from the input", ylabel)
@@ -68,5 +68,5 @@ def lesion_curves(studies, *, title=None, ylabel="loss"):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(fontsize=9, frameon=False)
     if title:
-        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(style.words(title), fontsize=13, fontweight="bold", x=0.01, ha="left")
     return figure

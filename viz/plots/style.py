@@ -8,6 +8,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, GRID = "#1b1f24", "#dfe3e8"
 
 
+def words(text):
+    """Text as it is: a name may hold a $, which matplotlib takes for the begin of a formula."""
+    return str(text).replace("$", r"\$")
+
+
 def new_figure(width, height):
     """An empty Figure of this size in inches on an Agg canvas; pyplot and its global state are not touched."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,9 +26,9 @@ def new_figure(width, height):
 def tidy(axes, title=None, x=None, y=None):
     """Title, axis labels with units, a faint grid, no box."""
     if title:
-        axes.set_title(title, fontsize=11, loc="left", color=INK, fontweight="bold")
-    axes.set_xlabel(x or "", fontsize=10, color=INK)
-    axes.set_ylabel(y or "", fontsize=10, color=INK)
+        axes.set_title(words(title), fontsize=11, loc="left", color=INK, fontweight="bold")
+    axes.set_xlabel(words(x or ""), fontsize=10, color=INK)
+    axes.set_ylabel(words(y or ""), fontsize=10, color=INK)
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=9, colors=INK)
