@@ -94,6 +94,7 @@ def test_edges_carry_local_derivatives():
     assert 'label=" ×0.25 "' in flow.to_dot()
     assert "by the local derivative 0.25" in flow.to_dot()
     assert "×0.25" in flow.to_html() and "×0.25" in flow.to_svg(renderer="builtin")
+    assert "the local derivative, by which backward multiplies there" in flow.to_dot()
     both = viz.gradient_flow(lambda: names["w"] * names["w"], names=names)
     assert 'label=" ×0.5, 50% "' in both.to_dot()
 

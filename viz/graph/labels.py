@@ -245,6 +245,8 @@ def legend(flow):
         return heading, "structure only: no backward pass was recorded", rows
     caption = f"gradient at each node's output, RMS relative to “{shorten(flow.reference, 30)}” (thick border)"
     rows = [("width", "edge width: the gradient that returns along it; %: its share where several meet")]
+    if any(edge.derivative is not None for edge in flow.edges):
+        rows.append(("clipped", "×: the local derivative, by which backward multiplies there"))
     if any(edge.is_skip for edge in flow.edges):
         rows.append(("skip", "highway: skips the branch beside it, ⊕ where they merge"))
     if any(edge.rms is None for edge in flow.edges):
