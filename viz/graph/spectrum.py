@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 import tinygrad_course
-from tinygrad_course.base import TensorBase
+from tinygrad_course.base import TensorBase, array_of
 from tinygrad_course.function import Function, sum_to_shape
 from tinygrad_course.modes import Observer, observe
 
@@ -235,10 +235,10 @@ class _Whole(Observer):
                 total = self._sums[block][way]
                 self._sums[block][way] = contribution if total is None else total + contribution
 
-    def leaves(self, gradients):
-        if self._target in gradients:
-            self.gradient = np.array(gradients[self._target])
-        for leaf in gradients:
+    def leaves(self, arrived):
+        if self._target in arrived:
+            self.gradient = np.array(array_of(arrived[self._target][0]))
+        for leaf in arrived:
             self._settle(leaf)
 
     def _settle(self, fork):
