@@ -312,12 +312,18 @@ def test_hover_keeps_only_what_is_related(page):
     page.wait("!document.querySelector('.focus')")
 
 
-def test_hover_dims_the_parallel_branch(browser, tmp_path):
+def two_branches(browser, tmp_path):
+    """A page with exp(a) beside tanh(b), and the mouse on exp."""
     a, b = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
     flow = viz.gradient_flow(lambda: a.exp() * b.tanh(), names={"a": a, "b": b})
     page = browser.open(flow.save(tmp_path / "x.html"))
     page.move(of_node("exp", " .b"))
     page.wait("document.querySelector('.focus')")
+    return page
+
+
+def test_hover_dims_the_parallel_branch(browser, tmp_path):
+    page = two_branches(browser, tmp_path)
     dim = "[...document.querySelectorAll('.nodes>.n:not(.rel) .t')].map(t => t.textContent).sort()"
     assert page.evaluate(dim) == ["b", "tanh"]
     page.call("Page.close")
@@ -343,11 +349,7 @@ def test_what_is_related_stays_lit_while_stepping_clicking_and_searching(page):
 
 
 def test_the_current_node_is_lit_though_the_mouse_rests_beside_its_path(browser, tmp_path):
-    a, b = tg.tensor(2.0, requires_grad=True), tg.tensor(3.0, requires_grad=True)
-    flow = viz.gradient_flow(lambda: a.exp() * b.tanh(), names={"a": a, "b": b})
-    page = browser.open(flow.save(tmp_path / "x.html"))
-    page.move(of_node("exp", " .b"))
-    page.wait("document.querySelector('.focus')")
+    page = two_branches(browser, tmp_path)
     for _ in range(3):  # backward takes tanh second
         page.key("ArrowLeft")
         assert opacities(page, ".n.now") == ["1"]

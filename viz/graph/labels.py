@@ -102,7 +102,7 @@ def details(node, compact=False):
         operation = node.op if node.op != node.name else ""
         extents = "" if scalar(node) else shape(node.shape)
         lines.append(f"{operation}  {extents}".strip())
-    if node.use and node.repeats == 1:
+    if node.use and node.kind == "leaf" and node.repeats == 1:
         lines[0] += "  use {} of {}".format(*node.use)
     if node.constants:
         lines[0] += "  with " + ", ".join("a constant" if c is None else number(c) for c in node.constants)
