@@ -49,7 +49,7 @@ def draw(flow, *, wrap=True):
 
     boxes = boxes_of(flow)
     room = _SCREEN[0] - 2 * _MARGIN, _SCREEN[1] - 2 * _MARGIN - Legend(flow, _SCREEN[0]).height
-    placed = place(flow, boxes, room) if wrap else layout(*_measures(flow, boxes)[:2], wrap=False)
+    placed = place(flow, boxes, room) if wrap else _in_one_column(flow, boxes)
     legend = Legend(flow, placed.width)
     width = max(placed.width, legend.width) + 2 * _MARGIN
     height = placed.height + legend.height + 2 * _MARGIN
@@ -128,6 +128,11 @@ def place(flow, boxes, window, gap=GAP):
     factors = _FACTORS if len(sizes) <= _TRY_UP_TO else (1.0,)
     more = {"room": room, "together": together, "label": label, "gap": gap}
     return layout_in(window, sizes, edges, factors=factors, tallest=_TALLEST, **more)
+
+
+def _in_one_column(flow, boxes):
+    sizes, edges, room, together, label = _measures(flow, boxes)
+    return layout(sizes, edges, wrap=False, room=room, together=together, label=label)
 
 
 def _measures(flow, boxes):
