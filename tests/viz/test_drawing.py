@@ -269,3 +269,18 @@ def test_the_pen_for_large_graphs_draws_the_same_picture(flow, monkeypatch):
     (slow, names, words), (quick, same_names, same_words) = pictures
     assert slow.shape == quick.shape and np.abs(slow - quick).mean() < 0.01
     assert sorted(names) == sorted(same_names) and words == same_words
+
+
+def test_theme_and_wrapping_are_given_where_a_picture_is_made_or_written(tmp_path):
+    recording = nets.recorded(nets.net(12))
+    dark = viz.gradient_flow(recording, level="block", theme="dark")
+    light = viz.gradient_flow(recording, level="block")
+    assert dark.to_dot() == light.with_theme("dark").to_dot() != light.to_dot()
+    light.save(tmp_path / "dark.dot", theme="dark")
+    assert (tmp_path / "dark.dot").read_text(encoding="utf-8") == dark.to_dot() and light.theme == "light"
+    sizes = [
+        [float(one) for one in re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', text).groups()]
+        for text in (light.to_svg(renderer="builtin", wrap=wrap) for wrap in (True, False))
+    ]
+    (wide, low), (narrow, tall) = sizes
+    assert narrow < wide and tall > 2 * low

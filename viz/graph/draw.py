@@ -52,7 +52,7 @@ def draw(flow, *, wrap=True):
 
     boxes = boxes_of(flow)
     room = _SCREEN[0] - 2 * _MARGIN, _SCREEN[1] - 2 * _MARGIN - Legend(flow, _SCREEN[0]).height
-    placed = place(flow, boxes, room) if wrap else layout(*_measures(flow, boxes)[:2], wrap=False)
+    placed = place(flow, boxes, room) if wrap else _in_one_column(flow, boxes)
     for far in _FAR:
         if wrap and placed.width > room[0] and len(boxes) <= _FITTING:
             placed = place(flow, boxes, (room[0], far * room[1]), _TERSE_GAP)
@@ -149,6 +149,11 @@ def place(flow, boxes, window, gap=GAP):
         if fit >= 1.0:
             break
     return best
+
+
+def _in_one_column(flow, boxes):
+    sizes, edges, room, together, label = _measures(flow, boxes)
+    return layout(sizes, edges, wrap=False, room=room, together=together, label=label)
 
 
 def _measures(flow, boxes):
