@@ -75,7 +75,7 @@ def test_edges_that_carry_infinity_are_red_and_wide():
     assert bad and all(labels.edge_colour(edge) == theme.ALARM for edge in bad)
     assert pen.edge_width(bad[0], flow) == theme.THICKEST
     assert theme.ALARM in flow.to_dot() and theme.ALARM in flow.to_svg(renderer="builtin")
-    assert 'class="e bad"' in flow.to_html()
+    assert 'class="e bad ' in flow.to_html()
 
 
 def test_a_browser_may_shrink_a_wide_svg(flow, alone):
