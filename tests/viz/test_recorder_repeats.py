@@ -104,7 +104,7 @@ def test_a_repeated_step_is_recorded_as_if_it_were_the_first_of_its_kind(name):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_without_kernels_python_compares(name, monkeypatch):
     quick, _ = _recorded(PROGRAMS[name], True)
-    monkeypatch.setattr(repeat, "_kernel", lambda: None)
+    monkeypatch.setattr(repeat, "kernels", lambda: None)
     monkeypatch.setattr(repeat, "_places", lambda: ())
     plain, kinds = _recorded(PROGRAMS[name], True)
     assert (kinds[2:] == [Repeat] * 3) == (name != "in place")
@@ -172,7 +172,7 @@ DIFFERENT = {  # steps of two kinds, k = 0 and 1, on matrices a and b: what is n
 @pytest.mark.parametrize("what", DIFFERENT)
 def test_steps_that_are_not_alike_are_told_apart(what, kernel, monkeypatch):
     if not kernel:
-        monkeypatch.setattr(repeat, "_kernel", lambda: None)
+        monkeypatch.setattr(repeat, "kernels", lambda: None)
         monkeypatch.setattr(repeat, "_places", lambda: ())
     facts = {}
     for kinds in ([0, 0, 0, 1], [1]):

@@ -18,7 +18,7 @@ from tinygrad_course.base import array_of
 from tinygrad_course.function import Function
 
 from .details import Look
-from .stats import COLUMNS, Table, measure_all
+from .stats import COLUMNS, Table, kernels, measure_all
 from .steps import Step
 from .trace import Trace
 
@@ -139,13 +139,13 @@ class Pattern:
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
-        kernel, rows, measured = _kernel(), np.empty((self.count, COLUMNS)), False
-        if kernel is None:
+        rows, measured = np.empty((self.count, COLUMNS)), False
+        if kernels() is None:
             plan = _plan_of(gathered, self.met)
             if plan is None or not np.array_equal(plan, self.plan):
                 return None
         else:
-            alike, measured = kernel.measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
+            alike, measured = kernels().measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
             if not alike:
                 return None
         if not measured:
@@ -221,19 +221,9 @@ class LaterStep(NamedTuple):
 
 
 @functools.cache
-def _kernel():
-    """The kernel that compares and measures, None where it cannot be used."""
-    try:
-        from tinygrad_course.kernels import objects, statistics
-    except ImportError:
-        return None
-    return statistics if objects.READABLE else None
-
-
-@functools.cache
 def _places():
     """What the kernel has to know of objects; a plan begins with it."""
-    if _kernel() is None:
+    if kernels() is None:
         return ()
     from tinygrad_course.kernels.alike import places
 

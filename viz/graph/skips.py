@@ -23,11 +23,6 @@ class Highway(NamedTuple):
     edges: frozenset
 
 
-def find_skips(names, sources, weights, data=frozenset(), shapes=None):
-    """The operand slots that are skips, as a set of (vertex, slot): the edges of all highways."""
-    return {edge for highway in find_highways(names, sources, weights, data, shapes) for edge in highway.edges}
-
-
 def find_highways(names, sources, weights, data=frozenset(), shapes=None):
     """The highways of a graph, a list of `Highway` by their merges, found from the graph's shape alone.
 

@@ -9,7 +9,7 @@ import numpy as np
 _ROOM = 128  # rows of a table to begin with
 _MOST_WAITING = 1 << 20  # bytes of arrays that wait to be measured
 COLUMNS, _SIZE = 6, 5
-NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
+_NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
 SMALL = 1 << 14  # bytes of an array that is sooner copied than measured alone
 
 
@@ -138,21 +138,25 @@ class Table:
 
 
 @functools.cache
-def _kernel():
-    """The function that measures many arrays: Numba's, or where it cannot be used, NumPy."""
+def kernels():
+    """The module of the kernels that measure, None where they cannot be used."""
     try:
         from tinygrad_course.kernels import objects, statistics
-
-        return statistics.measure_many if objects.READABLE else _by_numpy
     except ImportError:
-        return _by_numpy
+        return None
+    return statistics if objects.READABLE else None
+
+
+def _kernel():
+    """The function that measures many arrays: Numba's, or where it cannot be used, NumPy."""
+    return _by_numpy if kernels() is None else kernels().measure_many
 
 
 def _by_numpy(arrays, table, first):
     """What the kernel does, in NumPy: its oracle, and its stand-in."""
     for number, array in enumerate(arrays, first):
         wide = None if array is None else np.asarray(array)
-        table[number] = NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
+        table[number] = _NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
 
 
 def _numbers(array):
@@ -183,7 +187,7 @@ def _measure_all(arrays, rows, first):
             continue
         array = np.asarray(array)  # NumPy's scalars are none; and the kernel does not know all arrays
         if array.dtype.kind != "f":
-            rows[number] = NO_NUMBERS
+            rows[number] = _NO_NUMBERS
         elif array.dtype.char in "fd":
             _kernel()([np.array(array, array.dtype.char)], rows, number)
         else:
