@@ -496,6 +496,8 @@ def test_it_prints_white_and_without_controls(browser, pages):
     assert base64.b64decode(pdf).count(b"/Type /Page\n") == 1, "the graph, the claim and the legend on one sheet"
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).display") == "block"
     page.evaluate("dispatchEvent(new Event('afterprint'))")
+    # A busy browser sends its own events of printing late.
+    page.wait("document.documentElement.dataset.theme === 'dark'")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.call("Page.close")
 
