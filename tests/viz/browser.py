@@ -115,7 +115,7 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         page.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         page.call("Page.navigate", url=f"file://{os.path.abspath(path)}")
-        page.wait("document.readyState === 'complete'")
+        page.wait("document.readyState === 'complete' && !document.getElementById('program')")  # unpacked, and run
         return page
 
 

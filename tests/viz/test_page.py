@@ -1,11 +1,13 @@
 """The page as a file: whole, deterministic, small, escaped; and what is refused."""
 
+import functools
 import json
 import os
 import re
 import time
 
 import numpy as np
+import pictured_nets
 import pytest
 from viz_nets import Net, flat, loss_of, net, recorded
 from viz_nets import chain as long_chain
@@ -14,7 +16,9 @@ import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
 from viz.graph import claim
-from viz.page import chain, document, facts, scene, svg
+from viz.graph.outline import outline
+from viz.page import chain, facts, scene, svg
+from viz.page.packed import as_json, by_column, by_row, packed, unpacked
 
 NASTY = ["a<b>&\"c'", "</script><script>alert(1)</script>", "line\nbreak\ttab", "emoji 🧠 ∂", "<!-- -->",
          "{{js}} $& \\1"]  # fmt: skip
@@ -25,10 +29,8 @@ def flow_of(model=None, **options):
 
 
 def data_of(html):
-    text = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1]
-    for letter, phrase in json.loads(re.search(r"^const PHRASES = (.*);$", html, re.MULTILINE)[1]):
-        text = text.replace(letter, phrase)
-    return json.loads(text)
+    data = json.loads(unpacked(re.search(r'<script type="text/plain" id="data">(.*?)</script>', html)[1]))
+    return {**data, "panes": by_row(data["panes"])}
 
 
 def trained(residual, steps=4):
@@ -53,14 +55,95 @@ def test_it_loads_nothing_and_forbids_itself_to():
     assert "default-src 'none'" in html
 
 
-def test_script_and_style_are_within_their_budget():
-    assert len(document.script().encode()) + len(document.style().encode()) <= 50_000
+# ------------------------------------------------------------------------------------ its size
 
 
-def test_about_a_kilobyte_a_node():
-    small, large = (len(flow_of(net(blocks), level="op").to_html().encode()) for blocks in (4, 44))
-    nodes = len(flow_of(net(44), level="op").nodes) - len(flow_of(net(4), level="op").nodes)
-    assert (large - small) / nodes < 1_400  # three levels, and the insides of the blocks
+def bound(*flows):
+    """Bytes that a page may take: 50 kB, and 1.1 kB for each operation and input of its graphs."""
+    return 50_000 + 1_100 * sum(len(flow.origin.vertices) for flow in flows)
+
+
+def scalar_chain():
+    a = tg.tensor(2.0, requires_grad=True)
+    return viz.gradient_flow(lambda: (a * a).tanh(), names={"a": a})
+
+
+def dense(layers, level):
+    tg.manual_seed(0)
+    model = pictured_nets.DenseNet(layers)
+    return lambda: viz.gradient_flow(lambda: model(tg.ones(2, 3, 16, 16)).sum(), model, level=level)
+
+
+SIZES = {  # beside the nets that are looked at
+    "three nodes": scalar_chain,
+    "chain rule and spectrum": lambda: flow_of(net(4), level="op"),
+    "operations of a residual net": lambda: viz.gradient_flow(pictured_nets.recording("resnet56"), level="op"),
+    "6 edges a node": dense(40, "op"), "6 edges a node, folded": dense(40, "folded"),
+    "many short paths": lambda: fan(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_about_a_kilobyte_a_node(name):
+    flow = SIZES[name]()
+    assert len(flow.to_html().encode()) <= bound(flow)
+
+
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize("name", pictured_nets.RECORDINGS)
+def test_the_pictured_nets_take_about_a_kilobyte_a_node(name, details, monkeypatch):
+    monkeypatch.setattr(viz, "record", functools.partial(viz.record, details=details))
+    with np.errstate(all="ignore"):
+        flow = viz.gradient_flow(pictured_nets.RECORDINGS[name]())
+    html = flow.to_html()
+    assert len(html.encode()) <= bound(flow)
+    has_histogram = [len(card.get("g", [])) > 5 for card in data_of(html)["panes"][0]["cards"]]
+    assert any(has_histogram) == details
+
+
+def test_two_graphs_share_a_page():
+    flows = [pictured_nets.flow(name) for name in ("tanh_plain", "tanh_residual")]
+    assert len(viz.page.to_html(*flows).encode()) <= bound(*flows)
+
+
+def test_a_step_of_training_adds_two_bytes_a_node():
+    """On other data each time, at a rate that moves it."""
+    sizes, generator = {}, np.random.default_rng(0)
+    for steps in (2, 102):
+        tg.manual_seed(0)
+        model = Net(6, True)
+        optimizer = tg.optim.SGD(model.parameters(), lr=0.5)
+        with viz.record(model) as recording:
+            for _ in range(steps):
+                x, y = generator.standard_normal((16, 9)).astype(np.float32), generator.integers(0, 4, 16)
+                optimizer.zero_grad()
+                nn.CrossEntropyLoss()(model(tg.tensor(x)), tg.tensor(y)).backward()
+                optimizer.step()
+        flow = viz.gradient_flow(recording, level="op")
+        sizes[steps] = len(flow.to_html().encode())
+    assert 0 < sizes[102] - sizes[2] <= 100 * 2 * len(flow.nodes)
+
+
+def test_what_is_packed_is_unpacked_and_told_by_column_and_by_row():
+    for text in ("", "∂L/∂x · </script><!-- 🧠", "line\n" * 1000):
+        assert unpacked(packed(text)) == text
+    assert not set(packed("∂<>&" * 99)) & set("<>&")
+    stage = scene.Stage(flow_of(net(3)), (1000.0, 600.0))
+    cards = [{"n": "a", "v": 0}, {"n": "b", "p": [1, None]}, {"x": 2}]
+    for insides in ([], stage.insides):
+        panes = [{"name": "one", "cards": cards, "scenes": stage.scenes, "insides": insides}]
+        again = by_row(json.loads(as_json(by_column(panes))))
+        assert again == json.loads(as_json(panes))
+
+
+def test_the_ways_of_edges_are_told_from_where_the_pen_is():
+    ways = [
+        ([(10.4, 20.0), (10.4, 60.0)], "M10,20v40"),
+        ([(0.0, 0.0), (50.0, 0.0), (50.0, 99.0)], "M0,0h41q9 0 9 9v90"),
+        ([(50.0, 0.0), (-50.0, 80.0)], "M50,0c0 40-100 40-100 80"),
+    ]
+    for points, way in ways:
+        assert svg.relative(outline(points)) == way
 
 
 def fan(width=400):
@@ -69,15 +152,8 @@ def fan(width=400):
     return viz.gradient_flow(lambda: sum((w * float(i + 1)).tanh() for i in range(width)).sum(), level="op")
 
 
-def test_a_large_page_is_about_a_kilobyte_a_node():
-    flow = fan()
-    assert len(flow.to_html().encode()) <= 50_000 + 1_100 * len(flow.nodes) and len(flow.nodes) > 1_200
-
-
-def test_what_is_said_in_short_is_written_out_again_whatever_it_is():
-    """Names may hold the letters that stand for phrases, and the phrases themselves."""
-    letters = "".join(map(chr, range(0x100, 0x130)))
-    names = [letters, '","svg":"', '"},{"n":"', "</text>", '<path class="e" d="M', "$& $1 \\u0100"]
+def test_a_name_may_hold_what_is_told_in_short():
+    names = ['","svg":"', '"},{"n":"', "</text>", '<path class="e" d="M', "$& $1 \\u0100"]
     model = nn.Sequential()
     for number, name in enumerate(names):
         model.add_module(f"{number}{name}".replace(".", ""), nn.Linear(2, 2))
@@ -133,7 +209,7 @@ def test_a_name_may_hold_anything(name):
     a = tg.tensor(2.0, requires_grad=True)
     flow = viz.gradient_flow(lambda: (a * a).tanh(), names={name: a}, title=name)
     html = flow.to_html()
-    assert html.count("</script>") == 2 and html.count("<script") == 2
+    assert html.count("</script>") == 3 and html.count("<script") == 3
     assert "alert(1)</script>" not in html and "<!--" not in html
     shown = "".join(c if c.isprintable() else " " for c in name)
     data = data_of(html)

@@ -71,6 +71,17 @@ def of_node(name, more=""):
     return f".nodes>.n[aria-label^={json.dumps(name + ',')}]{more}"
 
 
+def test_a_browser_that_cannot_unpack_shows_the_picture_and_says_so(browser, tmp_path):
+    path = tmp_path / "old.html"
+    html = residual().to_html()
+    path.write_text(html.replace("<script>(", "<script>delete globalThis.DecompressionStream;("), encoding="utf-8")
+    target = browser.call("Target.createTarget", url=f"file://{path}")["targetId"]
+    old = chromium.Page(browser, browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
+    old.wait("document.getElementById('old') && !document.getElementById('old').hidden")
+    assert count(old, ".n") == len(residual().nodes) and count(old, ".e") == len(residual().edges)
+    old.call("Page.close")
+
+
 # ------------------------------------------------------------------------------------ stepping
 
 

@@ -11,8 +11,8 @@ from ..graph import claim, labels
 from ..graph.flow import GradientFlow, compare_scale
 from . import chain, facts, svg
 from .legend import legend
+from .packed import as_json, by_column, packed
 from .scene import READABLE, Stage
-from .short import in_short
 
 _WINDOWS = {1: (1004.0, 600.0), 2: (484.0, 600.0)}  # room for each graph on a laptop's screen
 _SCRIPTS = ("words", "bend", "camera", "graph", "hands", "panel", "begin")
@@ -52,9 +52,10 @@ def to_html(*flows, title=None):
         "title": heading, "panes": panes, "scale": scale, "bins": svg.BINS, "rules": facts.rules(operations),
         "claim": claim.comparison(flows, names) if len(flows) == 2 else "", "theme": flows[0].theme,
     }  # fmt: skip
-    text, phrases = in_short(data)
     parts = {
-        "title": escape(heading), "css": style(), "js": script(), "data": text, "phrases": phrases,
+        "title": escape(heading), "css": style(), "unpack": _bare(_asset("unpack.js")),
+        "program": packed(script()), "data": packed(as_json({**data, "panes": by_column(panes)})),
+        "widths": svg.width_rules(set().union(*(stage.widths for stage in stages))),
         "light": svg.colour_rules(dark=False), "dark": _nested(svg.colour_rules(dark=True)),
         "panes": "".join(_picture(*one, number) for number, one in enumerate(zip(stages, panes, strict=True))),
         "two": " two" if len(flows) == 2 else "", "claim": svg.raised(data["claim"] or panes[0]["claim"]),
@@ -65,26 +66,8 @@ def to_html(*flows, title=None):
 
 
 def script():
-    """The page's script, from its parts, without the spaces that only a reader needs. The browser's tests run it."""
-    lines = "".join(_asset(f"{name}.js") for name in _SCRIPTS).split("\n")
-    text = _bare("\n".join(line if re.search("['`]", line) else _tight(line) for line in lines))
-    for pattern, short in _SPACES:
-        text = re.sub(pattern, short, text)
-    return text
-
-
-def _tight(line):
-    """A line of script without the spaces around signs, but for those in its strings."""
-    parts = line.split('"')
-    parts[::2] = [re.sub(r"(?<=[,:)]) (?=[\w$\[({])| (?=[<>] )|(?<= [<>]) ", "", part) for part in parts[::2]]
-    return '"'.join(parts)
-
-
-_SPACES = (
-    (r" (=>|===?|!==|&&|\|\||[<>+-]=|[*/?:]|\+(?! ?\+)|-(?! ?-)) ", r"\1"), (r"([\w\]]) = (?!1\b)", r"\1="),
-    (r"\b(if|for|while) \(", r"\1("), (r"\", (?=[\w$(\[{])", "\","), (r"\) \{", "){"),
-    (r"([;{]) +", r"\1"), (r" +\}", "}"),
-)  # fmt: skip
+    """The page's program, from its parts."""
+    return '"use strict";\n(() => {\n' + "".join(_asset(f"{name}.js") for name in _SCRIPTS) + "})();\n"
 
 
 def style():

@@ -9,6 +9,7 @@ from .scene import rounded
 
 _MOST_ROWS = 24  # parameters and hidden operations that a card lists
 _MOST_CELLS = 60_000  # numbers of a training run that a page holds; of a longer run, steps at even distances
+_HIGHEST = 99  # of a histogram's bars, which are drawn 44 pixels high
 _SHIFT = 100  # values of a training run are written in hundredths of a decade
 ZERO, BAD = 9000, 9001  # what stands for an exact 0, and for NaN or Inf, among them
 
@@ -68,10 +69,13 @@ def _source(details):
 
 
 def _bars(histogram):
-    """Counts from large negative numbers over 0 to large positive ones, an octave each."""
+    """Heights of the bars, the highest at most 99, from large negative numbers over 0 to large positive ones, an octave
+    each: counts, where they are small; in any case, a bar where something was counted."""
     if histogram is None:
         return None
-    return [*reversed(histogram.negative), histogram.zeros, *histogram.positive]
+    counts = [*reversed(histogram.negative), histogram.zeros, *histogram.positive]
+    top = max(counts)
+    return counts if top <= _HIGHEST else [max(round(_HIGHEST * n / top), min(n, 1)) for n in counts]
 
 
 def _parameter(parameter):

@@ -71,6 +71,7 @@ class Stage:
         self.levels = levels_of(flow)
         self.boxes, self._box_index = [], {}
         self.insides, self._inside_index = [], {}
+        self.widths = set()  # of edges, in tenths of a pixel
         self.scenes = [self._scene(level) for level in self.levels]
 
     def _scene(self, level):
@@ -115,6 +116,7 @@ class Stage:
             x, y, _, _ = _frame(members, boxes, centres)
             taken.append((x + 10.0, y - 8.0, x + 12.0 + text_width(caption + CLOSED, CAPTION), y + 8.0))
         widths = [svg.edge_width(edge, self.flow) for edge in edges]
+        self.widths.update(map(svg.tenths, widths))
         places = share_places(placed.routes, [svg.share_size(edge) for edge in edges], widths, taken)
         rows = [
             [s, t, edge.maker, edge.reader, edge.slot, rounded(edge.rms), rounded(edge.share), int(edge.is_skip),

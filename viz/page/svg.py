@@ -105,9 +105,9 @@ class Box:
 
 
 def powers(text):
-    """10^-2.4 with its exponent raised."""
-    text = escape(text).replace("10^-", "10^−")
-    return _POWER.sub(r'10<tspan class="x" dy="-4">\1</tspan><tspan dy="4">&#8203;</tspan>', text)
+    """10^-2.4 with its exponent raised, and what follows it back on the line."""
+    text, back = escape(text).replace("10^-", "10^−"), '<tspan dy="4">&#8203;</tspan>'
+    return _POWER.sub(r'10<tspan class="x" dy="-4">\1</tspan>' + back, text).removesuffix(back)
 
 
 def raised(text):
@@ -135,6 +135,16 @@ def edge_width(edge, flow):
     return theme.width(edge.rms, flow.reference_rms, flow.scale) if flow.has_gradients else 1.4
 
 
+def tenths(width):
+    """The number in an edge's class of width."""
+    return round(10.0 * width)
+
+
+def width_rules(found):
+    """The style sheet of the classes of width, w8 for 0.8 pixels."""
+    return "".join(f".w{number}{{stroke-width:{number / 10:g}}}" for number in sorted(found))
+
+
 def edge(edge, points, flow):
     """The path of an edge along these points, which stops where its head begins."""
     width = edge_width(edge, flow)
@@ -147,8 +157,8 @@ def edge(edge, points, flow):
         kind += " q"
     elif edge.rms is not None and not math.isfinite(edge.rms):
         kind += " bad"
-    way = "".join(f"{command}{' '.join(map(_at, at))}" for command, *at in outline(shortened(points, head)))
-    return f'<path class="{kind}{("", " h1", " h2")[size]}" d="{way}" stroke-width="{width:g}"/>'
+    way = relative(outline(shortened(points, head)))
+    return f'<path class="{kind}{("", " h1", " h2")[size]} w{tenths(width)}" d="{way}"/>'
 
 
 def share_size(edge):
@@ -157,5 +167,20 @@ def share_size(edge):
     return (text_width(share, DETAIL, edge.is_skip), DETAIL + 2.0) if share else None
 
 
-def _at(point):
-    return f"{round(point[0])},{round(point[1])}"
+def relative(commands):
+    """A way as the text of a path, in whole pixels from where the pen is: `M24,85h46q9 0 9 9v20`. Of the commands of
+    `outline`; the script reads it in `wayOf`."""
+    parts, x, y = [], 0, 0
+    for command, *points in commands:
+        points = [(round(left), round(top)) for left, top in points]
+        if command == "M":
+            parts.append("M{},{}".format(*points[0]))
+        elif command == "L" and x == points[0][0]:
+            parts.append(f"v{points[0][1] - y}")
+        elif command == "L" and y == points[0][1]:
+            parts.append(f"h{points[0][0] - x}")
+        else:
+            steps = " ".join(f"{left - x} {top - y}" for left, top in points)
+            parts.append(command.lower() + steps.replace(" -", "-"))
+        x, y = points[-1]
+    return "".join(parts)

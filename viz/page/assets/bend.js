@@ -4,10 +4,23 @@ function give(m, x, y) {
   return [along(x, m.l, m.r, m.dw), x >= m.from && x < m.to ? along(y, m.t, m.b, m.dh) : y];
 }
 
+/* The commands of a path, each with the points that it names, which in the text are counted from where the pen is. */
+function wayOf(d) {
+  let pen = [0, 0];
+  return [...d.matchAll(/([MLQCvhlqc])([^MLQCvhlqc]*)/g)].map(([, command, text]) => {
+    const n = text.match(/-?\d+/g).map(Number), [x, y] = /[MLQC]/.test(command) ? [0, 0] : pen, points = [];
+    if (command === "v") points.push([pen[0], y + n[0]]);
+    else if (command === "h") points.push([x + n[0], pen[1]]);
+    else for (let i = 0; i < n.length; i += 2) points.push([x + n[i], y + n[i + 1]]);
+    pen = points[points.length - 1];
+    return [{v: "L", h: "L"}[command] || command.toUpperCase(), points];
+  });
+}
+
 /* The path of an edge when nodes have moved: its ends stay at their nodes, the rest gives way. */
 function warp(path, s, t, through) {
   return path.replace(/ d="([^"]*)"/, (_, d) => {
-    const points = [...d.matchAll(NUMBERS)].map(m => [+m[1], +m[2]]);
+    const way = wayOf(d), points = way.flatMap(([, of]) => of);
     const end = (node, [x, y], bottom) => {
       if (!node) return through(x, y);
       if (Math.abs(x - node.ox - node.ow) < 3) return [node.x + node.w, node.y + y - node.oy + (node.h - node.oh) / 2];
@@ -16,16 +29,17 @@ function warp(path, s, t, through) {
       return [node.x + part * node.w, bottom ? node.y + node.h + y - node.oy - node.oh : node.y + y - node.oy];
     };
     const a = points[0], b = points[points.length - 1], na = end(s, a, true), nb = end(t, b, false);
-    const near = (v, o, on) => on ? Math.abs(v - o) < 11 : +v === o;  // a rounded corner moves with its end
+    const near = (v, o, on) => on ? Math.abs(v - o) < 11 : v === o;  // a rounded corner moves with its end
     let i = 0;
-    return ` d="${d.replace(NUMBERS, (_, x, y) => {
+    const moved = ([x, y]) => {
       const first = i++ < points.length / 2, [ox, oy] = first ? a : b, [nx, ny] = first ? na : nb;
       const level = points[first ? 1 : points.length - 2][1] === oy;
-      let [px, py] = through(+x, +y);
-      if (near(x, ox, !level)) px = nx + +x - ox;
-      if (near(y, oy, level)) py = ny + +y - oy;
+      let [px, py] = through(x, y);
+      if (near(x, ox, !level)) px = nx + x - ox;
+      if (near(y, oy, level)) py = ny + y - oy;
       return `${Math.round(px)},${Math.round(py)}`;
-    })}"`;
+    };
+    return ` d="${way.map(([command, of]) => command + of.map(moved).join(" ")).join("")}"`;
   });
 }
 

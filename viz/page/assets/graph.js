@@ -220,7 +220,7 @@ class Graph extends Camera {
 
   /* A place on an edge for its contribution: near the node that sends it, and clear of the others. */
   beside(e, taken) {
-    const {el, dx, dy} = e.drawn, p = [...el.getAttribute("d").matchAll(NUMBERS)].map(m => [+m[1] + dx, +m[2] + dy]).reverse();
+    const {el, dx, dy} = e.drawn, p = wayOf(el.getAttribute("d")).flatMap(([, of]) => of.map(([x, y]) => [x + dx, y + dy])).reverse();
     const far = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]), length = p.reduce((sum, b, i) => i ? sum + far(p[i - 1], b) : 0, 0);
     const at = way => {
       for (let i = 1; i < p.length; i++) {

@@ -3,11 +3,22 @@
    Positions of backward: 0 = before it, 1 … N = its steps, N + 1 = done. */
 const $ = id => document.getElementById(id);
 const sheet = document.documentElement;
-const D = JSON.parse(PHRASES.reduce((text, [letter, phrase]) => text.split(letter).join(phrase), $("data").textContent));
+/* Tables come by column: rows are made of them, and of the cards' objects, without what is missing. */
+const rows = columns => (columns[0] || []).map((_, i) => columns.map(column => column[i]));
+const entries = table => rows(Object.values(table)).map(row => Object.fromEntries(
+  Object.keys(table).map((key, i) => [key, row[i]]).filter(([, value]) => value !== null)));
+const PLACES = [0, 1, 2, 3, 8, 9];  // columns of the edges that are counted from the edge before
+const D = JSON.parse($("data").textContent);
+for (const pane of D.panes) {
+  pane.cards = entries(pane.cards);
+  for (const scene of [...pane.scenes, ...pane.insides]) {
+    for (const i of PLACES) for (let k = 1; scene.edges[i] && k < scene.edges[i].length; k++) scene.edges[i][k] += scene.edges[i][k - 1];
+    scene.edges = rows(scene.edges);
+  }
+}
 const esc = s => String(s).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const ZERO = 9000, BAD = 9001, HEAD = 30, RIM = 14;
-const NUMBERS = /(-?\d+),(-?\d+)/g;
 const LEVELS = {op: "Operations", module: "Modules", block: "Blocks", folded: "Folded"};
 
 const raise = n => String(n).replace(/./g, c => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(c)] || (c === "-" ? "⁻" : c));
