@@ -117,7 +117,7 @@ class _Run(Observer):
 
     def forward(self, node, inputs, output):
         """An operation has run. Elementwise ones pass the fields on; those that mix all pixels end them."""
-        macs = _multiply_adds(node.name, inputs, output)
+        macs = _multiply_adds(node, inputs, output)
         if macs:
             if self.open:
                 self.open[-1]["macs"] += macs
@@ -176,8 +176,11 @@ class _Run(Observer):
         return self.field(y)
 
 
-def _multiply_adds(name, inputs, output):
-    """Multiplications that are added up, of an operation of this name: those of matrix products and convolutions."""
+def _multiply_adds(node, inputs, output):
+    """Multiplications that are added up, of an operation: those of matrix products, convolutions and einsum."""
+    name = node.name
+    if name == "einsum":
+        return node.multiply_adds(inputs)
     if name in ("linear", "matmul", "bmm", "mm"):
         return output.numel() * inputs[0].shape[-1]
     if name.startswith("conv_transpose"):

@@ -108,3 +108,44 @@ def test_everything_is_on_a_node():
     assert output.std == pytest.approx(math.sqrt(output.rms**2 - output.mean**2))
     file, _, line = flow.node("0").details.source
     assert file == "test_facts.py" and "flow = viz.gradient_flow(lambda: model(" in line
+
+
+EINSUMS = {  # equation: shapes, multiplications that are added up, counted by hand
+    "ik,kj->ij": ([(4, 6), (6, 5)], 4 * 6 * 5),
+    "bij,bjk->bik": ([(2, 3, 4), (2, 4, 5)], 2 * 3 * 4 * 5),
+    "bhqd,bhkd->bhqk": ([(2, 3, 4, 8), (2, 3, 5, 8)], 2 * 3 * 4 * 5 * 8),
+    "...ij,...jk->...ik": ([(7, 2, 3), (7, 3, 4)], 7 * 2 * 3 * 4),
+    "i,i->": ([(9,), (9,)], 9),
+    "ij,j->i": ([(4, 9), (9,)], 4 * 9),
+    "ii,ij->j": ([(3, 3), (3, 5)], 3 * 5),  # the diagonal is taken first
+    "ijk,jl->il": ([(2, 3, 4), (3, 5)], 2 * 3 * 5),  # k is summed first, and no product is made for it
+    "bi,ij->bj": ([(1, 6), (6, 5)], 6 * 5),
+    "ij,jk,kl->il": ([(2, 3), (3, 4), (4, 50)], 3 * 4 * 50 + 2 * 3 * 50),  # NumPy begins with the last two
+    "bi,oij,bj->bo": ([(32, 30), (20, 30, 40), (32, 40)], 32 * 20 * 30 * 40 + 32 * 20 * 30),
+    "ai,jik,ak->aj": ([(5, 3), (2, 3, 4), (5, 4)], 2 * (5 * 2 * 3 * 4)),  # so small: all three at once
+    "i,i,i->": ([(6,), (6,), (6,)], 6 + 6),
+    "i,j->ij": ([(4,), (5,)], 0),  # nothing is added up: as `*`
+    "ij,ij->ij": ([(4, 5), (4, 5)], 0),
+    "ij->ji": ([(4, 5)], 0),
+    "ij->": ([(4, 5)], 0),
+    "ii->": ([(4, 4)], 0),
+    "ij,jk->ik": ([(0, 3), (3, 4)], 0),
+}
+
+
+@pytest.mark.parametrize("equation", EINSUMS)
+def test_the_multiply_adds_of_einsum(equation):
+    shapes, expected = EINSUMS[equation]
+    operands = [tg.ones(*shape, requires_grad=True) for shape in shapes]
+
+    class Net(nn.Module):
+        def forward(self, *operands):
+            return tg.einsum(equation, *operands)
+
+    with viz.record() as recording:
+        for _ in range(3):  # later steps are like the first
+            (tg.einsum(equation, *operands).exp()).sum().backward()
+    for flow in (viz.gradient_flow(recording, level="op"),
+                 viz.gradient_flow(lambda: tg.einsum(equation, *operands).exp().sum(), level="op")):  # fmt: skip
+        assert sum(node.multiply_adds for node in flow.nodes) == expected
+    assert tg.summary(Net(), input_data=tuple(operands)).macs == expected

@@ -33,6 +33,26 @@ class Einsum(Function):
         self.saved = arrays
         return _sum_of_products(arrays, self.operands, self.out)
 
+    def multiply_adds(self, inputs):
+        """Multiplications that are added up, of inputs of these shapes: for two, the product of the extents of all
+        indices; for more, the sum of that over the products of pairs, in the order in which NumPy takes them. 0 where
+        no index is summed over: that is `*` or an outer product, which costs what reading and writing its numbers does.
+
+        What `einsum` makes without products costs nothing either: a sum, a transpose, a trace.
+        """
+        if not set().union(*self.operands).difference(self.out):
+            return 0
+        extents = {}
+        for x, indices in zip(inputs, self.operands, strict=True):
+            extents.update(zip(indices, x.shape, strict=True))
+        left, count = [set(o) for o in self.operands], 0
+        for places in _order_of_products(inputs, self.operands, self.out):
+            taken = [left.pop(place) for place in sorted(places, reverse=True)]
+            together = set().union(*taken)
+            count += (len(taken) - 1) * math.prod(extents[n] for n in together)
+            left.append(together & set(self.out).union(*left))
+        return count
+
     def backward(self, dz):
         return tuple(self._gradients(dz, self.saved, _sum_of_products))
 
@@ -57,6 +77,15 @@ def _sum_of_products(arrays, operands, out):
             return z
     arguments = [part for pair in zip(arrays, operands, strict=True) for part in pair]
     return np.array(np.einsum(*arguments, out, optimize=len(arrays) > 1))
+
+
+def _order_of_products(inputs, operands, out):
+    """The places of the operands of each product, which goes to the end, as `np.einsum(…, optimize=True)` has them."""
+    if len(operands) == 2:
+        return [(0, 1)]
+    shaped = [np.broadcast_to(np.float32(0.0), x.shape) for x in inputs]  # of no memory
+    arguments = [part for pair in zip(shaped, operands, strict=True) for part in pair]
+    return np.einsum_path(*arguments, out, optimize=True)[0][1:]
 
 
 def _matrix_product(x, y, x_indices, y_indices, out):

@@ -254,11 +254,13 @@ def _unnamed(leaf, unnamed, trace):
 
 
 def _multiply_adds(trace, operation):
-    """Multiply-adds of a convolution, a linear layer or a matrix product; 0 for what costs next to nothing.
+    """Multiply-adds of a convolution, a linear layer, a matrix product or an einsum; 0 for what costs next to nothing.
 
     A weight W of shape (out, …) is read once for each number of the output, of which it makes W.size/out products;
     that of a transposed convolution, (in, …), once for each number of the input.
     """
+    if operation.multiply_adds is not None:
+        return operation.multiply_adds
     first, second = ([_shape(trace, source) for source in operation.sources] + [None, None])[:2]
     if operation.name == "matmul":
         return math.prod(operation.shape) * first[-1] if first else 0

@@ -203,6 +203,7 @@ class Repeat:
         trace.seeds = dict(zip(trace.roots, pattern.seeds, strict=True))
         trace.details = dict(zip(orders, self.looks))
         trace.saved_bytes = {order: like.saved_bytes[old] for old, order in order_of.items() if old in like.saved_bytes}
+        trace.multiply_adds = {order_of[old]: count for old, count in like.multiply_adds.items()}
         for reference, place in self.made:
             if reference() is not None:
                 trace.remember_output(reference(), orders[place])

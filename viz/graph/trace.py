@@ -59,16 +59,17 @@ class Operation:
     `activation` and `gradient` are `Statistics` of the output and of the gradient that arrived at it (None where
     there is none); `sent[i]` is the `Statistics` of what went back along operand i, or None, and `contributions[i]`
     its RMS. `saved_bytes`: of the arrays that it, and no earlier operation, keeps for backward; None if unknown.
+    `multiply_adds`: where the operation counts its own, which shapes alone do not tell (einsum); else None.
     """
 
-    __slots__ = ("activation", "contributions", "details", "dtype", "gradient", "name", "order", "saved_bytes",
-                 "scope", "sent", "shape", "sources", "wants_gradient")  # fmt: skip
+    __slots__ = ("activation", "contributions", "details", "dtype", "gradient", "multiply_adds", "name", "order",
+                 "saved_bytes", "scope", "sent", "shape", "sources", "wants_gradient")  # fmt: skip
 
     def __init__(self, order, name, scope, shape, dtype, sources, wants_gradient):
         self.order, self.name, self.scope = order, name, scope
         self.shape, self.dtype, self.sources = shape, None if dtype is None else str(dtype), sources
         self.wants_gradient = wants_gradient
-        self.activation = self.gradient = self.saved_bytes = None
+        self.activation = self.gradient = self.saved_bytes = self.multiply_adds = None
         self.details = Details()
         self.sent = self.contributions = (None,) * len(sources)
 
@@ -94,7 +95,7 @@ class Trace:
         self.rates = {}  # index of a leaf -> learning rate
         self.roots = []  # orders of the operations from which backward started
         self.seeds = {}  # order of a root -> row of the gradient it was given
-        self.saved_bytes, self.details = {}, {}  # by order, the latter as `Look`s
+        self.saved_bytes, self.multiply_adds, self.details = {}, {}, {}  # by order, the last as `Look`s
         self._made = {}  # id(tensor without gradient) -> (weak reference, order)
         self._settled = None
 
@@ -207,7 +208,7 @@ class Trace:
             operation.gradient = self.table[arrived]
             operation.sent = tuple([self.table[number] for number in sent])
             operation.contributions = tuple([None if s is None else s.rms for s in operation.sent])
-        operation.saved_bytes = self.saved_bytes.get(order)
+        operation.saved_bytes, operation.multiply_adds = self.saved_bytes.get(order), self.multiply_adds.get(order)
         if order in self.details:
             operation.details = self.details[order].details()
         return operation

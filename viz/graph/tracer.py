@@ -74,6 +74,9 @@ class Tracer(Observer):
         saved = saved if before else bytes_saved(node, inputs, self._kept)
         if saved is not None:
             trace.saved_bytes[order] = saved
+        count = getattr(node, "multiply_adds", None)
+        if count is not None:
+            trace.multiply_adds[order] = count(inputs)
         if self._details:
             trace.details[order] = Look(line if before else line_outside()).at_output(node, data)
         if len(records) > self._sweep_at:
