@@ -124,7 +124,7 @@ def test_names_of_modules_and_tensors(name, write):
     text = getattr(flow, write)()
     assert "\x00" not in text and "\x1b" not in text
     if write == "to_html":
-        assert text.count("<script") == text.count("</script>") == 2
+        assert text.count("<script") == text.count("</script>") == 3
     if write == "to_text":
         assert len(text.splitlines()) == len(viz.gradient_flow(lambda: model(x).sum()).to_text().splitlines())
     if write == "to_svg":

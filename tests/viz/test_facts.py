@@ -149,3 +149,37 @@ def test_the_multiply_adds_of_einsum(equation):
                  viz.gradient_flow(lambda: tg.einsum(equation, *operands).exp().sum(), level="op")):  # fmt: skip
         assert sum(node.multiply_adds for node in flow.nodes) == expected
     assert tg.summary(Net(), input_data=tuple(operands)).macs == expected
+
+
+class Language(nn.Module):
+    """Tokens and their positions, looked up; one residual layer; a classifier of the next token."""
+
+    def __init__(self):
+        super().__init__()
+        self.token, self.position, self.layer = nn.Embedding(20, 8, padding_idx=0), nn.Embedding(6, 8), nn.Linear(8, 8)
+        self.head = nn.Linear(8, 20)
+
+    def forward(self, tokens):
+        h = self.token(tokens) + self.position(tg.arange(tokens.shape[1]))
+        return self.head(h + self.layer(h).tanh())
+
+
+@pytest.mark.parametrize("level", ["op", "module", "folded"])
+@pytest.mark.parametrize("length", [6, 1])
+def test_the_indices_of_an_embedding_are_a_node(level, length):
+    tg.manual_seed(0)
+    model, tokens = Language(), tg.tensor(np.arange(length)[None] % 20)
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    with viz.record(model, names={"text": tokens} if level == "op" else None) as recording:
+        for _ in range(3):
+            optimizer.zero_grad()
+            nn.CrossEntropyLoss()(model(tokens).flatten(0, 1), tokens.flatten()).backward()
+            optimizer.step()
+    flow = viz.gradient_flow(recording, level=level)
+    inputs = {node.name: node for node in flow.nodes if node.kind == "input"}
+    assert list(inputs) == (["text", "indices"] if level == "op" else ["indices", "indices 2"])
+    first = next(iter(inputs.values()))
+    assert (first.shape, first.dtype, first.mark, first.gradient) == ((1, length), "int64", "data", None)
+    readers = [edge.target for edge in flow.edges if edge.source == first.id]
+    assert [node.op for node in flow.nodes if node.id in readers] == ["embedding"] and not flow.node("token").constants
+    assert sum(edge.is_skip for edge in flow.edges) == 1

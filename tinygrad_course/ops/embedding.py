@@ -12,39 +12,43 @@ METHODS = []  # of Tensor
 
 
 class Embedding(Function):
-    """z = W[i];  ∂L/∂W[k] = Σ ∂L/∂z over all places where i = k."""
+    """z = W[i];  ∂L/∂W[k] = Σ f ∂L/∂z over all places where i = k, with a factor f for each place, mostly 1.
 
-    __slots__ = ("indices", "shape_of_table")
+    The integers are an input, so that whoever watches the tape sees them; no gradient goes there.
+    """
 
-    def __init__(self, indices):
-        self.indices = indices
+    __slots__ = ("factors", "lookup")
 
-    def forward(self, weight):
-        self.shape_of_table = weight.shape
-        return rows_of(weight, self.indices)
+    def __init__(self, factors=None):
+        self.factors = factors
 
-    def backward(self, dz):
-        return add_rows(dz, self.indices, self.shape_of_table)
-
-    backward_on_tape = Function.linear_on_tape
-
-
-class WeighedEmbedding(Embedding):
-    """z = W[i];  ∂L/∂W[k] = Σ f ∂L/∂z over all places where i = k, with a factor f for each place."""
-
-    __slots__ = ("factors",)
-    name = "embedding"
-
-    def __init__(self, indices, factors):
-        self.indices, self.factors = indices, factors
+    def forward(self, weight, indices):
+        self.lookup = Lookup(indices.copy() if self.needs[0] else indices, weight.shape)  # backward still needs them
+        return self.lookup.forward(weight)
 
     def backward(self, dz):
-        return Embedding.backward(self, dz * self.factors[..., None])
+        return self.lookup.backward(self._weighed(dz)), None
 
     def backward_on_tape(self, dz):
-        plain = Embedding(self.indices)
-        plain.shape_of_table = self.shape_of_table
-        return Adjoint(plain)(dz * self.factors[..., None])
+        return Adjoint(self.lookup)(self._weighed(dz)), None
+
+    def _weighed(self, dz):
+        return dz if self.factors is None else dz * self.factors[..., None]
+
+
+class Lookup:
+    """W -> W[i] for given integers, a linear map of tables of this shape, and its adjoint."""
+
+    __slots__ = ("indices", "shape")
+
+    def __init__(self, indices, shape):
+        self.indices, self.shape = indices, shape
+
+    def forward(self, table):
+        return rows_of(table, self.indices)
+
+    def backward(self, dz):
+        return add_rows(dz, self.indices, self.shape)
 
 
 def embedding(
@@ -69,14 +73,13 @@ def embedding(
     padding_idx = padding_row(padding_idx, shape[0])
     if max_norm is not None:
         _renormalize(weight, indices, max_norm, norm_type)
-    indices = indices.copy() if weight._requires_grad else indices  # backward still needs them
     factors = None
     if padding_idx is not None:
         factors = (indices != padding_idx).astype(weight._data.dtype)
     if scale_grad_by_freq:
         often = np.bincount(indices.ravel(), minlength=shape[0])[indices].astype(weight._data.dtype)
         factors = (1 if factors is None else factors) / often
-    return (Embedding(indices) if factors is None else WeighedEmbedding(indices, factors))(weight)
+    return Embedding(factors)(weight, input)
 
 
 def padding_row(padding_idx, rows):

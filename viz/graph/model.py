@@ -158,14 +158,14 @@ def build(trace):
             leaf = trace.leaves[source.leaf]
             if leaf.is_parameter or (rows_of_variables and leaf.requires_grad):
                 parameters.append(_parameter(leaf, source.leaf, operation, slot))
-            elif leaf.size == 1 and not leaf.requires_grad and leaf.name is None:
+            elif leaf.size == 1 and not leaf.requires_grad and leaf.name is None and operation.name != "embedding":
                 constants.append(leaf.activation.value if leaf.activation else None)
             else:
                 often = leaf.uses >= _ALIAS_FROM
                 index = None if often else leaf_place.get(source.leaf)
                 if index is None:
                     index = leaf_place[source.leaf] = len(vertices)
-                    name = leaf.name or unnamed.setdefault(source.leaf, _unnamed(leaf, unnamed, trace))
+                    name = leaf.name or unnamed.setdefault(source.leaf, _unnamed(leaf, operation, unnamed))
                     vertices.append(
                         Vertex(_leaf_node(leaf, name), operation.order, is_operation=False, leaf=source.leaf)
                     )
@@ -246,10 +246,10 @@ def _parameter(leaf, index, operation, slot):
     return Parameter(name, leaf.shape, leaf.size, rms, gradient, leaf.requires_grad, index, leaf.rate)
 
 
-def _unnamed(leaf, unnamed, trace):
-    """Leaves nobody named are "input", "input 2", … in order of use."""
-    same = sum(1 for other in unnamed if trace.leaves[other].requires_grad == leaf.requires_grad)
-    word = "variable" if leaf.requires_grad else "input"
+def _unnamed(leaf, operation, unnamed):
+    """Leaves nobody named are "input", "input 2", … in order of use; integers that a table is asked for "indices"."""
+    word = "variable" if leaf.requires_grad else "indices" if operation.name == "embedding" else "input"
+    same = sum(1 for name in unnamed.values() if name.split()[0] == word)
     return f"{word} {same + 1}" if same else word
 
 
