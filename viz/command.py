@@ -21,6 +21,7 @@ import tinygrad_course as tg
 from tinygrad_course import nn
 
 from .graph import gradient_flow
+from .graph.aside import random_numbers_aside
 from .graph.levels import LEVELS
 from .graph.recorder import Recording
 from .graph.render import FORMATS
@@ -59,8 +60,9 @@ def run(options):
         recording, title = _saved_run(options.source), None
     else:
         path, name = _split(options.source)
-        _seed(options.seed)
-        recording, title = _record(path, name, shape, options), name
+        with random_numbers_aside():
+            _seed(options.seed)
+            recording, title = _record(path, name, shape, options), name
     flow = gradient_flow(recording, level=options.level, title=title)
     flow = flow.with_theme(options.theme)
     if text_only:

@@ -1,10 +1,13 @@
 """`tinygrad-course graph`, the text picture, themes, and saved runs."""
 
+import contextlib
 import pickle
+import random
 import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import viz_nets as nets
 
@@ -107,6 +110,22 @@ def test_what_a_file_may_give(returned, batch, loss, shown, tmp_path, capsys):
         assert _run(f"{path}:Net", "--seed", "1", "-o", tmp_path / "flow.dot", "--level", "op") == 0
         written.add((tmp_path / "flow.dot").read_bytes())
     assert len(written) == 1 and shown.encode() in written.pop()
+
+
+def test_the_command_leaves_random_numbers_alone(tmp_path):
+    """Called from a program: what that draws next does not depend on it, whether the file can be drawn or not."""
+    path, wrong = tmp_path / "net.py", tmp_path / "wrong.py"
+    path.write_text(NETS.replace("RETURNED", "y * random.random() * np.random.rand()"))
+    wrong.write_text("import random\nrandom.seed(1)\nx = 1 / 0\n")
+    found = []
+    for command in (lambda: None, lambda: _run(f"{path}:Net", "--input", "5"), lambda: _run(f"{wrong}:Net")):
+        tg.manual_seed(5)
+        np.random.seed(5)  # noqa: NPY002
+        random.seed(5)
+        with contextlib.suppress(SystemExit):
+            command()
+        found.append((tg.rand(1).item(), np.random.rand(), random.random()))  # noqa: NPY002
+    assert len(set(found)) == 1
 
 
 # what the net returns, what else the file has, message

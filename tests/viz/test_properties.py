@@ -7,6 +7,7 @@ installed, 12 receptive fields.
 
 import functools
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -214,16 +215,24 @@ class _Task:
         return nets.loss_of(self.model, x, y)
 
 
+class Noise(nn.Module):
+    """Multiplies by numbers that NumPy's and Python's own generators draw, as a learner's layer may."""
+
+    def forward(self, x):
+        return x * float(np.random.rand() + random.random())  # noqa: NPY002
+
+
 @pytest.mark.parametrize("way", ["a variable", "a function", "a method"])
 @pytest.mark.parametrize("look", ["gradient_flow", "with the model", "path_spectrum", "compare"])
 def test_5_a_step_that_is_run_to_be_drawn_leaves_no_trace(look, way):
-    """Batch norm's running statistics and count, and the random numbers that dropout draws, stay as they were."""
+    """Batch norm's running statistics and count, and the random numbers that dropout and the layer draw, stay."""
     model, (x, y) = nets.net(2), nets.data()
-    model.head = nn.Sequential(nn.Dropout(0.5), model.head)
+    model.head = nn.Sequential(nn.Dropout(0.5), Noise(), model.head)
     step = _step_with(model, x, y, way)
 
     def state():
-        return [b.numpy().tobytes() for b in model.buffers()], default_generator().bit_generator.state
+        drawn = pickle.dumps(np.random.get_state()), random.getstate()  # noqa: NPY002
+        return [b.numpy().tobytes() for b in model.buffers()], default_generator().bit_generator.state, drawn
 
     before, arrays = state(), [buffer._data for buffer in model.buffers()]
     looks = {

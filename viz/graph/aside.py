@@ -1,7 +1,27 @@
-"""A backward pass on the side: the tape's own, for those who watch, with every `.grad` as it was before."""
+"""What is done on the side: a backward pass, the tape's own, for those who watch, with every `.grad` as it was before;
+and random numbers that nobody will miss."""
+
+import contextlib
+import random
+
+import numpy as np
 
 import tinygrad_course
 from tinygrad_course.function import Function
+from tinygrad_course.generator import default_generator
+
+
+@contextlib.contextmanager
+def random_numbers_aside():
+    """Whatever is drawn or seeded within: the library's, NumPy's and Python's next random numbers stay the same."""
+    own, of_numpy = default_generator().bit_generator, np.random.get_state(legacy=False)  # noqa: NPY002  a net's own
+    state, of_python = own.state, random.getstate()
+    try:
+        yield
+    finally:
+        own.state = state
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        random.setstate(of_python)
 
 
 def gradients_aside(loss, tensors):

@@ -6,14 +6,15 @@ import inspect
 from collections.abc import Mapping
 
 from tinygrad_course.base import TensorBase
-from tinygrad_course.generator import default_generator
+
+from .aside import random_numbers_aside
 
 
 def loss_from(source, caller, what="a loss or a function that returns one", model=None):
     """The loss itself, made now if `source` is a function: one number whose graph is there.
 
-    To make it changes nothing: the buffers of the model, and of every module that the function names, and the
-    library's random numbers are afterwards what they were.
+    To make it changes nothing: the buffers of the model, and of every module that the function names, and the random
+    numbers of the library, of NumPy and of Python are afterwards what they were.
 
     Raises TypeError for what is no loss and makes none, RuntimeError for one without a graph or of several numbers.
     """
@@ -38,7 +39,6 @@ def loss_from(source, caller, what="a loss or a function that returns one", mode
 @contextlib.contextmanager
 def _unchanged(function, model):
     """While inside, modules write into copies of their buffers (batch norm's running mean)."""
-    random, state = default_generator().bit_generator, default_generator().bit_generator.state
     buffers = [
         (module._buffers, name, tensor, tensor._data)
         for root in [model, *_modules_named_by(function)]
@@ -50,11 +50,11 @@ def _unchanged(function, model):
     for _, _, tensor, data in buffers:
         tensor._data = data.copy()
     try:
-        yield
+        with random_numbers_aside():
+            yield
     finally:
         for held, name, tensor, data in buffers:
             held[name], tensor._data = tensor, data
-        random.state = state
 
 
 def _modules_named_by(function):
