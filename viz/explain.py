@@ -106,7 +106,8 @@ def explanation_of(loss, watcher, model=None, names=None):
     """`explain` of a loss whose graph is alive; `watcher` has seen it being made, or has seen nothing."""
     vertices = vertices_behind(loss.node)
     check_size(vertices)
-    refuse_hooks(vertices, "explain")
+    parameters = model.named_parameters() if model is not None else ()
+    refuse_hooks(vertices, "explain", [*(names or {}).items(), *parameters])
     place = {vertex: index for index, vertex in enumerate(vertices)}
     with tinygrad_course.no_grad():
         local_derivatives = locals_of(vertices, place)

@@ -157,6 +157,12 @@ def test_hooks_are_refused():
     a.register_hook(lambda gradient: gradient * 10.0)
     with pytest.raises(ValueError, match=r"hook on the gradient of a leaf of shape \(\)"):
         viz.explain(loss)
+    with pytest.raises(ValueError, match=r"hook on the gradient of a, a leaf of shape \(\) .*that only looks"):
+        viz.explain(loss, names={"a": a})
+    model, x = nn.Linear(2, 1), tg.ones(1, 2)
+    model.weight.register_hook(lambda gradient: None)
+    with pytest.raises(ValueError, match=r"of weight, a leaf of shape \(1, 2\) .* remove the hook first \("):
+        viz.explain(lambda: model(x).sum(), model)
 
 
 class Clipped(Function):

@@ -55,14 +55,19 @@ def _retained(loss):
     return tensors
 
 
-def refuse_hooks(vertices, caller):
-    """Raise ValueError if a hook may change a gradient on its way: what it does is no derivative of the graph."""
+def refuse_hooks(vertices, caller, known=()):
+    """Raise ValueError if a hook may change a gradient on its way: what it does is no derivative of the graph.
+
+    known: (name, tensor) of those that have a name.
+    """
     for vertex in vertices:
         hooks = vertex.hooks if isinstance(vertex, Function) else vertex._hooks
         if hooks:
+            name = next((f"{name}, " for name, tensor in known if tensor is vertex), "")
             raise ValueError(
-                f"{caller} follows the chain rule, and a hook on the gradient of {label_of(vertex)} may change what it "
-                "gives: remove the hook first (register_hook returns a handle with remove())"
+                f"{caller} follows the chain rule, and a hook on the gradient of {name}{label_of(vertex)} may change "
+                "what it gives; one that only looks cannot be told from it: remove the hook first (register_hook, or "
+                "register_full_backward_hook of a module, returned a handle with remove())"
             )
 
 
