@@ -55,6 +55,8 @@ def run(options):
         raise CommandError("a picture needs a file: add -o PATH")
     if options.batch < 1:
         raise CommandError(f"--batch must be at least 1, got {options.batch}")
+    if not 0 <= options.seed < 2**32:
+        raise CommandError(f"--seed must be between 0 and 2**32 - 1, got {options.seed}")
     shape = _shape(options.input)
     if _is_saved_run(options.source):
         recording, title = _saved_run(options.source), None
@@ -172,8 +174,9 @@ def _batch(found, model, shape, options):
         return [_as_tensor(one, model) for one in batch]
     if shape is None:
         raise CommandError("the input's shape is unknown: add --input 3,32,32, or a function batch() to the file")
-    generator = np.random.default_rng(options.seed)
-    return [tg.tensor(generator.standard_normal((options.batch, *shape)).astype(np.float32))]
+    array = np.random.default_rng(options.seed).standard_normal((options.batch, *shape)).astype(np.float32)
+    learns = any(parameter.requires_grad for parameter in model.parameters())
+    return [tg.tensor(array, requires_grad=not learns)]  # of a net that learns nothing, one sees the way to its input
 
 
 def _as_tensor(one, model):

@@ -44,6 +44,7 @@ NO_LOSS = [
     (lambda: lambda: [tg.ones(1)], TypeError, "not list"),
     (lambda: nn.Linear(2, 2), TypeError, r"not a model: .*lambda: criterion\(model\(x\), y\)"),
     (lambda: tg.ones(1), RuntimeError, "this loss has no graph"),
+    (lambda: tg.ones(1, requires_grad=True), RuntimeError, "this loss is a tensor that no operation made"),
     (lambda: lambda: tg.ones(3).sum(), RuntimeError, "this loss has no graph"),
     (lambda: tg.ones(2, requires_grad=True) * 2.0, RuntimeError, r"one number; this tensor has shape \(2,\)"),
     (_freed, RuntimeError, r"graph of this loss has been freed by loss\.backward\(\)"),
@@ -121,6 +122,7 @@ def test_names_of_modules_and_tensors(name, write):
     model.add_module(name.replace(".", ""), nn.Linear(2, 2))
     x = tg.tensor(np.ones((3, 2), np.float32), requires_grad=True)
     flow = viz.gradient_flow(lambda: model(x).sum(), model, names={name: x}, title=name)
+    assert repr(flow).isprintable() and len(repr(flow)) < 150
     text = getattr(flow, write)()
     assert "\x00" not in text and "\x1b" not in text
     if write == "to_html":

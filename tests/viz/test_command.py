@@ -128,6 +128,14 @@ def test_the_command_leaves_random_numbers_alone(tmp_path):
     assert len(set(found)) == 1
 
 
+def test_a_net_that_learns_nothing_is_drawn_down_to_its_input(tmp_path, capsys):
+    path = tmp_path / "net.py"
+    path.write_text("from tinygrad_course import nn\nnet = nn.Sequential(nn.Tanh(), nn.ReLU())\n")
+    assert _run(f"{path}:net", "--input", "5") == 0
+    shown = capsys.readouterr().out
+    assert "0 (tanh)" in shown and "variable" in shown and "10^" in shown.split("variable")[1].split("\n")[0]
+
+
 # what the net returns, what else the file has, message
 REFUSED = [
     ("None", "", "returns no Tensor of fractions to make a loss from, but NoneType"),
@@ -202,6 +210,8 @@ def test_a_saved_run(tmp_path, capsys):
         (["{}:net", "--input", "5", "-o", "flow.gif"], "no known format"),
         (["{}:net", "--input", "5", "--theme", "pink"], "theme must be one of light, dark, paper, contrast"),
         (["{}:net", "--input", "5", "--batch", "0"], "--batch must be at least 1"),
+        (["{}:net", "--input", "5", "--seed", "-1"], "--seed must be between 0 and 2**32 - 1, got -1"),
+        (["{}:net", "--input", "5", "--seed", "9999999999"], "--seed must be between 0 and 2**32 - 1, got 9999999999"),
         (["nowhere.run"], "there is no file nowhere.run"),
         (["{}:seven", "--input", "5"], "is no module and makes none, but int"),
     ],

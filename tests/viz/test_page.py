@@ -387,6 +387,12 @@ def test_the_claim_is_written_from_the_numbers():
     assert claim.times(abs(value)) in text and (f"gradient {'falls' if value < 0 else 'grows'}") in text
 
 
+def test_the_claim_of_an_empty_batch():
+    model = nn.Linear(4, 3)
+    flow = viz.gradient_flow(lambda: model(tg.zeros(0, 4)).sum(), model)
+    assert claim.claim(flow) == "There are no numbers at “linear”: its output has shape 0×3."
+
+
 _RATIOS = [(0.3, "2.0-fold"), (2.76, "575-fold"), (7.0, "10^7.0-fold"), (400.0, "10^4")]
 
 

@@ -46,7 +46,9 @@ def claim(flow):
     if first is None:
         return ""
     name, value = _quoted(first[0]), first[1]
-    reference = _quoted(flow.reference)
+    reference, layer = _quoted(flow.reference), _layers(flow)[0]
+    if layer.gradient is not None and layer.gradient.size == 0:
+        return f"There are no numbers at {name}: its output has shape {labels.shape(layer.shape)}."
     if value == -math.inf:
         return f"From {reference} back to {name} the gradient falls to exactly 0{_where_it_ends(flow)}."
     if first[0] == flow.reference:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tinygrad_course.modes import observe
 
-from . import levels, model, values, view
+from . import labels, levels, model, values, view
 from .aside import gradients_aside
 from .recorder import Recording
 from .source import loss_from
@@ -15,6 +15,7 @@ from .theme import use as use_theme
 
 _MOST_BLOCKS = 16  # of a net whose gradient is split without being asked for
 _SOURCES = "a recording, a loss, or a function that returns a loss"
+_LONGEST = 34  # characters of a name that is said
 _SMALL = 20  # nodes up to which a notebook shows a picture, and beyond it the page
 
 
@@ -135,7 +136,8 @@ class GradientFlow:
         return len(self.nodes) > _SMALL
 
     def __repr__(self):
-        what = f"scale ±{self.scale:g} decades, reference {self.reference}" if self.has_gradients else "structure only"
+        reference = labels.shorten(self.reference, _LONGEST)
+        what = f"scale ±{self.scale:g} decades, reference {reference}" if self.has_gradients else "structure only"
         return f"<GradientFlow: {len(self.nodes)} nodes, {len(self.edges)} edges at level {self.level!r}, {what}>"
 
 

@@ -29,6 +29,8 @@ def loss_from(source, caller, what="a loss or a function that returns one", mode
             loss = source()
     if not isinstance(loss, TensorBase):
         raise TypeError(f"{caller} takes {what}, not {type(loss).__name__}")
+    if loss.node is None and loss._requires_grad:
+        raise RuntimeError("this loss is a tensor that no operation made: there is no graph behind it")
     if loss.node is None:
         raise RuntimeError("this loss has no graph: nothing it was made from requires a gradient, or it is in no_grad")
     if loss._data.size != 1:
