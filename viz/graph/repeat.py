@@ -23,6 +23,7 @@ from .steps import Step
 from .trace import Trace
 
 _NODE, _ORDER = itemgetter(0), attrgetter("order")
+_PRESENT, _ABSENT, _LATER = range(3)  # as in `kernels.alike`
 
 
 class Pattern:
@@ -33,7 +34,8 @@ class Pattern:
     The rows of numbers of such a step are, in this order, of: the outputs; the contributions; gradients that are a
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
     and with (`variables`), of which the parameters are the same tensors in each step, and are not measured.
-    What arrives where one contribution goes is this contribution.
+    What arrives where one contribution goes is this contribution. If that is a leaf, nobody needs its numbers but of the
+    last step: its row is filled `later`, and so are those of leaves whose numbers were copied.
     """
 
     @classmethod
@@ -59,6 +61,10 @@ class Pattern:
         self.variables = [i for i in indices if not records[i].is_parameter]  # the caller's: new numbers in each step
         self._lay_out(gathered)
         self.plan = _plan_of(gathered, self.met)
+        later = [k for k in range(len(self.totals)) if k not in self.several]
+        self.later = [self.rows_of_totals[k] for k in later]
+        sums = list(gathered.totals.values())
+        self.bytes_later = sum([array_of(sums[k][0]).nbytes for k in later])
         # What the plan knows by its address is to live as long as the pattern; but leaves are not kept alive.
         self._kept = [(type(node), node.scope) for node in nodes]
         self._alive = alive = [True]
@@ -103,11 +109,11 @@ class Pattern:
         if gathered.constants != self.constants or [root.node for root in roots] != [ran[k][0] for k in self.roots]:
             return None
         leaves = {}  # index of a leaf that is another one in this step, or has other numbers -> what is known of it
-        others, known = [*seeds], []
+        others, known, later = [*seeds], [], []
+        if len(totals) != len(self.totals):
+            return None
+        sums = list(totals.values())
         if self.several:
-            if len(totals) != len(self.totals):
-                return None
-            sums = list(totals.values())
             others += [array_of(sums[k][0]) for k in self.several]
         row, records = self.first_leaf, self.trace.leaf_records
         for index, (tensor, copy, measured, _) in zip(self.looked, looked):
@@ -120,7 +126,9 @@ class Pattern:
             else:
                 data = tensor._data
                 leaves[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
-            others.append(copy)
+            others.append(None)
+            if copy is not None:
+                later.append((row, copy))
             if measured is not None:
                 known.append((row, measured))
             row += 1
@@ -135,7 +143,7 @@ class Pattern:
             return None
         for row, measured in known:
             rows[row] = measured
-        return Repeat(self, gathered, leaves, rows)
+        return Repeat(self, gathered, leaves, rows, later, sums)
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
@@ -152,23 +160,40 @@ class Pattern:
             went = gathered.went
             sent = chain.from_iterable([contributions for _, _, contributions in went])
             outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
-            rows = measure_all([*outputs, *sent, *sums, *others])
+            arrays = [*outputs, *sent, *sums, *others]
+            for row in self.later:
+                arrays[row] = None
+            rows = measure_all(arrays)
         if gathered.rows:  # of what may have changed since
             rows[: len(gathered.rows)] = gathered.rows
         return rows
 
 
 class Repeat:
-    """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it."""
+    """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it, after a
+    call of `look_closer`."""
 
-    def __init__(self, pattern, gathered, leaves, rows):
+    def __init__(self, pattern, gathered, leaves, rows, later, totals):
         self.pattern, self.leaves, self.rows = pattern, leaves, rows
+        self._later, self._totals = later, totals  # (row, array) that has not been measured yet; gradients of leaves
         self.orders = [record[0].order for record in gathered.ran]
         self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in gathered.made.values()]
         self.looks = ()
 
-    def look_closer(self, gathered):
-        """Look at the details of what was gathered, the arrays of which are still what they were."""
+    def look_closer(self, gathered=None):
+        """Look at the leaves, and if it was kept, at the details of what was gathered: at what nobody needs but of the
+        last step, and at arrays which are still what they were."""
+        several = self.pattern.several
+        for k, (row, (gradient, *_)) in enumerate(zip(self.pattern.rows_of_totals, self._totals)):
+            if k not in several:
+                self._later.append((row, array_of(gradient)))
+        for (row, _), numbers in zip(self._later, measure_all([array for _, array in self._later])):
+            self.rows[row] = numbers
+        self._later, self._totals = [], ()
+        if gathered is not None:
+            self._look_at_details(gathered)
+
+    def _look_at_details(self, gathered):
         before = self.pattern.trace.details.values()
         self.looks = [Look(like.line) for like in before]
         for look, (node, _, _, data) in zip(self.looks, gathered.ran):
@@ -233,6 +258,7 @@ def _places():
 def _plan_of(gathered, met):
     """What has to be the same in a step that is alike, as numbers (see `kernels.alike`); None if it has hooks."""
     ran, went = gathered.ran, gathered.went
+    arrivals = Counter(edge for node, _, some in went for edge, one in zip(node.edges, some) if one is not None)
     place_of = {id(node): place for place, (node, *_) in enumerate(ran)}
     plan = [*_places(), len(ran), len(went), len(met)]
     for node, _, _, array in ran:
@@ -241,7 +267,10 @@ def _plan_of(gathered, met):
     for node, _, contributions in went:
         if node.hooks is not None or id(node) not in place_of:
             return None
-        plan += place_of[id(node)], len(contributions), *[one is None for one in contributions]
+        plan += place_of[id(node)], len(contributions)
+        for edge, contribution in zip(node.edges, contributions):
+            later = contribution is not None and not edge.order and arrivals[edge] == 1
+            plan.append(_LATER if later else _ABSENT if contribution is None else _PRESENT)
     return np.array([*plan, *met], np.int64)
 
 
