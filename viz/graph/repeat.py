@@ -10,7 +10,6 @@ import weakref
 from collections import Counter
 from itertools import chain
 from operator import attrgetter, itemgetter
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from tinygrad_course.function import Function
 
 from .details import Look
 from .stats import COLUMNS, Table, kernels, measure_all
-from .steps import Step
+from .steps import History
 from .trace import Trace
 
 _NODE, _ORDER = itemgetter(0), attrgetter("order")
@@ -29,7 +28,7 @@ _PRESENT, _ABSENT, _LATER = range(3)  # as in `kernels.alike`
 class Pattern:
     """A step whose records serve for those that are like it. `of` makes one, or says None.
 
-    trace: the records of the step. structure: a `steps.Structure`.
+    trace: the records of the step. history: what is kept of the steps that are like it.
 
     The rows of numbers of such a step are, in this order, of: the outputs; the contributions; gradients that are a
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
@@ -50,7 +49,7 @@ class Pattern:
         if not {*roots, *map(_NODE, went), *(edge for edge in edges if edge.order)} <= set(nodes):
             return None
         self = cls()
-        self.trace, self.structure, self.constants = trace, structure, gathered.constants
+        self.trace, self.history, self.constants = trace, History(structure), gathered.constants
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]
@@ -94,8 +93,10 @@ class Pattern:
         self.first_shape = gathered.ran[0][3].shape
         self.size, self.first_leaf = len(gathered.ran), self.seeds.stop + len(self.several)
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
-        # Of a `Step`, in forward order: rows of the gradients and of the outputs.
-        self.rows_of_step = np.array([self.arrived[::-1], self.visited[::-1]])
+        # Two tables of rows, one for the last step, one for the next; and where in them a `Step`'s numbers are, the RMS
+        # of the gradients and of the outputs in forward order.
+        self._tables = [np.empty((self.count, COLUMNS)) for _ in range(2)]
+        self.places = COLUMNS * np.array([*self.arrived[::-1], *self.visited[::-1]])
 
     def may_fit(self, gathered):
         """Whether a first look finds nothing else: as many operations, and an output of the same shape."""
@@ -106,8 +107,11 @@ class Pattern:
         ran, totals, looked, (roots, seeds) = gathered.ran, gathered.totals, gathered.leaf_of.values(), gathered.began
         if not self._alive or totals is None or len(ran) != self.size or len(looked) != len(self.looked):
             return None
-        if gathered.constants != self.constants or [root.node for root in roots] != [ran[k][0] for k in self.roots]:
+        if gathered.constants != self.constants or len(roots) != len(self.roots):
             return None
+        for root, place in zip(roots, self.roots):
+            if root.node is not ran[place][0]:
+                return None
         leaves = {}  # index of a leaf that is another one in this step, or has other numbers -> what is known of it
         others, known, later = [*seeds], [], []
         if len(totals) != len(self.totals):
@@ -143,11 +147,12 @@ class Pattern:
             return None
         for row, measured in known:
             rows[row] = measured
+        self._tables.reverse()
         return Repeat(self, gathered, leaves, rows, later, sums)
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
-        rows, measured = np.empty((self.count, COLUMNS)), False
+        rows, measured = self._tables[1], False
         if kernels() is None:
             plan = _plan_of(gathered, self.met)
             if plan is None or not np.array_equal(plan, self.plan):
@@ -163,7 +168,7 @@ class Pattern:
             arrays = [*outputs, *sent, *sums, *others]
             for row in self.later:
                 arrays[row] = None
-            rows = measure_all(arrays)
+            rows[:] = measure_all(arrays)
         if gathered.rows:  # of what may have changed since
             rows[: len(gathered.rows)] = gathered.rows
         return rows
@@ -177,7 +182,8 @@ class Repeat:
         self.pattern, self.leaves, self.rows = pattern, leaves, rows
         self._later, self._totals = later, totals  # (row, array) that has not been measured yet; gradients of leaves
         self.orders = [record[0].order for record in gathered.ran]
-        self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in gathered.made.values()]
+        made = gathered.made.values() if gathered.made else ()
+        self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in made]
         self.looks = ()
 
     def look_closer(self, gathered=None):
@@ -202,8 +208,9 @@ class Repeat:
             self.looks[place].at_gradient(gradient)
 
     def step(self, loss):
-        """Its `LaterStep`."""
-        return LaterStep(loss, self.pattern, self.rows)
+        """What `History.step` makes its `Step` of, when somebody asks for it."""
+        history = self.pattern.history
+        return history, loss, history.add(self.rows, self.pattern.places)
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""
@@ -214,7 +221,7 @@ class Repeat:
                 reference=reference, name=name, shape=shape, dtype=dtype, row=row
             )
         trace = Trace((records, {id(r.reference()): (r.reference, i, r.requires_grad) for i, r in enumerate(records)}))
-        trace.table = Table.of(self.rows)
+        trace.table = Table.of(self.rows.copy())
         order_of = dict(zip(like.records, orders, strict=True))
         for row, (order, record) in enumerate(zip(orders, like.records.values(), strict=True)):
             _, name, scope, shape, dtype, sources, on_tape, _, _ = record
@@ -232,17 +239,6 @@ class Repeat:
             if reference() is not None:
                 trace.remember_output(reference(), orders[place])
         return trace
-
-
-class LaterStep(NamedTuple):
-    """All that is needed to make a `Step`, which takes its time."""
-
-    loss: float | None
-    pattern: Pattern
-    rows: np.ndarray  # of all arrays
-
-    def now(self):
-        return Step(self.loss, self.pattern.structure, *self.rows[self.pattern.rows_of_step, 0])
 
 
 @functools.cache

@@ -15,7 +15,6 @@ from .tracer import Tracer, loss_of
 
 _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of a last and smaller batch
 _MOST_EXPECTED = 64  # operations whose outputs, each of `modes.SMALL` bytes at most, may wait without being counted
-_LATER_STEPS = 64  # that keep all their rows until `Step`s are made of them
 _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 
 
@@ -34,7 +33,7 @@ class Watcher(Tracer):
         if not (every >= 1 and every % 1 == 0):
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
         super().__init__(model, names, details, optimizer)
-        self._steps = []  # of each backward pass, a `Step`, or a `LaterStep` that is to become one
+        self._steps = []  # of each backward pass, a `Step`, or (history, loss, index) that is to become one
         self._ready = 0  # how many of them are `Step`s for sure
         self._every, self._passes = int(every), 0
         self._idle = False  # this step is one that is not recorded
@@ -93,8 +92,6 @@ class Watcher(Tracer):
                 self._went, self._caught_up = [], 0
             if step is not None:
                 self._steps.append(step)
-                if len(self._steps) - self._ready > _LATER_STEPS:
-                    self._make_steps()
                 if self._optimizer is not None:
                     self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
         self._passes += 1
@@ -107,10 +104,11 @@ class Watcher(Tracer):
             self._begin_step()
 
     def _make_steps(self):
-        """Make a `Step` of each `LaterStep`."""
-        for index in range(self._ready, len(self._steps)):
-            if not isinstance(self._steps[index], Step):
-                self._steps[index] = self._steps[index].now()
+        """Make a `Step` of each backward pass."""
+        for number in range(self._ready, len(self._steps)):
+            if not isinstance(self._steps[number], Step):
+                history, loss, index = self._steps[number]
+                self._steps[number] = history.step(loss, index)
         self._ready = len(self._steps)
 
     def leaves(self, arrived):
