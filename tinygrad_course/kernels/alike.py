@@ -11,6 +11,7 @@ A plan is what a step has to be like, as integers:
     of each operation: class, scope, dtype, number of axes, extents, number of edges, and each edge: the index of an
         operation that ran in this step, or the address of anything else
     of each operation that backward went through: its index, the number of contributions, and for each if it is None
+        (ABSENT), there (PRESENT), or there and to be passed over (LATER)
     the numbers, in the order of backward, of the operations whose gradient is measured, too
 
 What a plan knows by its address must live as long as the plan does.
@@ -22,6 +23,7 @@ from .call import word_at
 from .jit import inner
 from .objects import CLASS, COUNT, DTYPE, EXTENTS, LIST, NDIM, NONE, list_item, slots, tuple_item
 
+PRESENT, ABSENT, LATER = range(3)
 _NONE, _LIST, _EDGES, _SCOPE, _HOOKS, _RAN, _WENT, _MET, _BEGIN = range(9)  # at its beginning
 
 
@@ -78,9 +80,9 @@ def _backward_is_alike(ran, went, plan, k, arrays):
         for one in range(count):
             listed = word_at(contributions + CLASS) == plan[_LIST]
             array = list_item(contributions, one) if listed else tuple_item(contributions, one)
-            if (array == none) != (plan[k + 2 + one] == 1):
+            if (array == none) != (plan[k + 2 + one] == ABSENT):
                 return False
-            arrays[number] = array
+            arrays[number] = none if plan[k + 2 + one] == LATER else array
             number += 1
         k += 2 + count
     for i in range(k, k + plan[_MET]):

@@ -1,10 +1,11 @@
 """What a small graph did, gathered as the tape tells it and not yet looked at; `repeat.py` says why."""
 
 from .details import line_outside
-from .stats import SMALL, measure_all
+from .stats import measure_all
 from .trace import bytes_saved
 
 ROOM = 4 << 20  # bytes that what is gathered may keep alive
+_QUICKLY_COPIED = 1 << 20  # bytes of data that are sooner copied than measured: the copy of the last step alone is
 _OBJECTS = 200  # bytes, at least, of an operation's own objects
 
 
@@ -62,7 +63,7 @@ class Gathered:
             data, copy, row = tensor._data, None, None
             self._room -= data.nbytes
             if tensor.node is None and type(tensor).__name__ != "Parameter":
-                if data.nbytes <= SMALL and data.dtype.kind == "f":
+                if data.nbytes <= _QUICKLY_COPIED and data.dtype.kind == "f":
                     copy = data.copy()
                 else:
                     (row,) = measure_all([data])

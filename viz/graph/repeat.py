@@ -10,7 +10,6 @@ import weakref
 from collections import Counter
 from itertools import chain
 from operator import attrgetter, itemgetter
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,21 +18,23 @@ from tinygrad_course.function import Function
 
 from .details import Look
 from .stats import COLUMNS, Table, kernels, measure_all
-from .steps import Step
+from .steps import History
 from .trace import Trace
 
 _NODE, _ORDER = itemgetter(0), attrgetter("order")
+_PRESENT, _ABSENT, _LATER = range(3)  # as in `kernels.alike`
 
 
 class Pattern:
     """A step whose records serve for those that are like it. `of` makes one, or says None.
 
-    trace: the records of the step. structure: a `steps.Structure`.
+    trace: the records of the step. history: what is kept of the steps that are like it.
 
     The rows of numbers of such a step are, in this order, of: the outputs; the contributions; gradients that are a
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
     and with (`variables`), of which the parameters are the same tensors in each step, and are not measured.
-    What arrives where one contribution goes is this contribution.
+    What arrives where one contribution goes is this contribution. If that is a leaf, nobody needs its numbers but of the
+    last step: its row is filled `later`, and so are those of leaves whose numbers were copied.
     """
 
     @classmethod
@@ -48,7 +49,7 @@ class Pattern:
         if not {*roots, *map(_NODE, went), *(edge for edge in edges if edge.order)} <= set(nodes):
             return None
         self = cls()
-        self.trace, self.structure, self.constants = trace, structure, gathered.constants
+        self.trace, self.history, self.constants = trace, History(structure), gathered.constants
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]
@@ -59,6 +60,10 @@ class Pattern:
         self.variables = [i for i in indices if not records[i].is_parameter]  # the caller's: new numbers in each step
         self._lay_out(gathered)
         self.plan = _plan_of(gathered, self.met)
+        later = [k for k in range(len(self.totals)) if k not in self.several]
+        self.later = [self.rows_of_totals[k] for k in later]
+        sums = list(gathered.totals.values())
+        self.bytes_later = sum([array_of(sums[k][0]).nbytes for k in later])
         # What the plan knows by its address is to live as long as the pattern; but leaves are not kept alive.
         self._kept = [(type(node), node.scope) for node in nodes]
         self._alive = alive = [True]
@@ -88,8 +93,10 @@ class Pattern:
         self.first_shape = gathered.ran[0][3].shape
         self.size, self.first_leaf = len(gathered.ran), self.seeds.stop + len(self.several)
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
-        # Of a `Step`, in forward order: rows of the gradients and of the outputs.
-        self.rows_of_step = np.array([self.arrived[::-1], self.visited[::-1]])
+        # Two tables of rows, one for the last step, one for the next; and where in them a `Step`'s numbers are, the RMS
+        # of the gradients and of the outputs in forward order.
+        self._tables = [np.empty((self.count, COLUMNS)) for _ in range(2)]
+        self.places = COLUMNS * np.array([*self.arrived[::-1], *self.visited[::-1]])
 
     def may_fit(self, gathered):
         """Whether a first look finds nothing else: as many operations, and an output of the same shape."""
@@ -100,14 +107,17 @@ class Pattern:
         ran, totals, looked, (roots, seeds) = gathered.ran, gathered.totals, gathered.leaf_of.values(), gathered.began
         if not self._alive or totals is None or len(ran) != self.size or len(looked) != len(self.looked):
             return None
-        if gathered.constants != self.constants or [root.node for root in roots] != [ran[k][0] for k in self.roots]:
+        if gathered.constants != self.constants or len(roots) != len(self.roots):
             return None
-        leaves = {}  # index of a leaf that is another one in this step, or has other numbers -> what is known of it
-        others, known = [*seeds], []
-        if self.several:
-            if len(totals) != len(self.totals):
+        for root, place in zip(roots, self.roots):
+            if root.node is not ran[place][0]:
                 return None
-            sums = list(totals.values())
+        leaves = {}  # index of a leaf that is another one in this step, or has other numbers -> what is known of it
+        others, known, later = [*seeds], [], []
+        if len(totals) != len(self.totals):
+            return None
+        sums = list(totals.values())
+        if self.several:
             others += [array_of(sums[k][0]) for k in self.several]
         row, records = self.first_leaf, self.trace.leaf_records
         for index, (tensor, copy, measured, _) in zip(self.looked, looked):
@@ -120,7 +130,9 @@ class Pattern:
             else:
                 data = tensor._data
                 leaves[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
-            others.append(copy)
+            others.append(None)
+            if copy is not None:
+                later.append((row, copy))
             if measured is not None:
                 known.append((row, measured))
             row += 1
@@ -135,11 +147,12 @@ class Pattern:
             return None
         for row, measured in known:
             rows[row] = measured
-        return Repeat(self, gathered, leaves, rows)
+        self._tables.reverse()
+        return Repeat(self, gathered, leaves, rows, later, sums)
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
-        rows, measured = np.empty((self.count, COLUMNS)), False
+        rows, measured = self._tables[1], False
         if kernels() is None:
             plan = _plan_of(gathered, self.met)
             if plan is None or not np.array_equal(plan, self.plan):
@@ -152,23 +165,41 @@ class Pattern:
             went = gathered.went
             sent = chain.from_iterable([contributions for _, _, contributions in went])
             outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
-            rows = measure_all([*outputs, *sent, *sums, *others])
+            arrays = [*outputs, *sent, *sums, *others]
+            for row in self.later:
+                arrays[row] = None
+            rows[:] = measure_all(arrays)
         if gathered.rows:  # of what may have changed since
             rows[: len(gathered.rows)] = gathered.rows
         return rows
 
 
 class Repeat:
-    """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it."""
+    """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it, after a
+    call of `look_closer`."""
 
-    def __init__(self, pattern, gathered, leaves, rows):
+    def __init__(self, pattern, gathered, leaves, rows, later, totals):
         self.pattern, self.leaves, self.rows = pattern, leaves, rows
+        self._later, self._totals = later, totals  # (row, array) that has not been measured yet; gradients of leaves
         self.orders = [record[0].order for record in gathered.ran]
-        self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in gathered.made.values()]
+        made = gathered.made.values() if gathered.made else ()
+        self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in made]
         self.looks = ()
 
-    def look_closer(self, gathered):
-        """Look at the details of what was gathered, the arrays of which are still what they were."""
+    def look_closer(self, gathered=None):
+        """Look at the leaves, and if it was kept, at the details of what was gathered: at what nobody needs but of the
+        last step, and at arrays which are still what they were."""
+        several = self.pattern.several
+        for k, (row, (gradient, *_)) in enumerate(zip(self.pattern.rows_of_totals, self._totals)):
+            if k not in several:
+                self._later.append((row, array_of(gradient)))
+        for (row, _), numbers in zip(self._later, measure_all([array for _, array in self._later])):
+            self.rows[row] = numbers
+        self._later, self._totals = [], ()
+        if gathered is not None:
+            self._look_at_details(gathered)
+
+    def _look_at_details(self, gathered):
         before = self.pattern.trace.details.values()
         self.looks = [Look(like.line) for like in before]
         for look, (node, _, _, data) in zip(self.looks, gathered.ran):
@@ -177,8 +208,9 @@ class Repeat:
             self.looks[place].at_gradient(gradient)
 
     def step(self, loss):
-        """Its `LaterStep`."""
-        return LaterStep(loss, self.pattern, self.rows)
+        """What `History.step` makes its `Step` of, when somebody asks for it."""
+        history = self.pattern.history
+        return history, loss, history.add(self.rows, self.pattern.places)
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""
@@ -189,7 +221,7 @@ class Repeat:
                 reference=reference, name=name, shape=shape, dtype=dtype, row=row
             )
         trace = Trace((records, {id(r.reference()): (r.reference, i, r.requires_grad) for i, r in enumerate(records)}))
-        trace.table = Table.of(self.rows)
+        trace.table = Table.of(self.rows.copy())
         order_of = dict(zip(like.records, orders, strict=True))
         for row, (order, record) in enumerate(zip(orders, like.records.values(), strict=True)):
             _, name, scope, shape, dtype, sources, on_tape, _, _ = record
@@ -210,17 +242,6 @@ class Repeat:
         return trace
 
 
-class LaterStep(NamedTuple):
-    """All that is needed to make a `Step`, which takes its time."""
-
-    loss: float | None
-    pattern: Pattern
-    rows: np.ndarray  # of all arrays
-
-    def now(self):
-        return Step(self.loss, self.pattern.structure, *self.rows[self.pattern.rows_of_step, 0])
-
-
 @functools.cache
 def _places():
     """What the kernel has to know of objects; a plan begins with it."""
@@ -234,6 +255,7 @@ def _places():
 def _plan_of(gathered, met):
     """What has to be the same in a step that is alike, as numbers (see `kernels.alike`); None if it has hooks."""
     ran, went = gathered.ran, gathered.went
+    arrivals = Counter(edge for node, _, some in went for edge, one in zip(node.edges, some) if one is not None)
     place_of = {id(node): place for place, (node, *_) in enumerate(ran)}
     plan = [*_places(), len(ran), len(went), len(met)]
     for node, _, _, array in ran:
@@ -242,7 +264,10 @@ def _plan_of(gathered, met):
     for node, _, contributions in went:
         if node.hooks is not None or id(node) not in place_of:
             return None
-        plan += place_of[id(node)], len(contributions), *[one is None for one in contributions]
+        plan += place_of[id(node)], len(contributions)
+        for edge, contribution in zip(node.edges, contributions):
+            later = contribution is not None and not edge.order and arrivals[edge] == 1
+            plan.append(_LATER if later else _ABSENT if contribution is None else _PRESENT)
     return np.array([*plan, *met], np.int64)
 
 

@@ -36,6 +36,25 @@ class Step(NamedTuple):
     activation_rms: np.ndarray
 
 
+class History:
+    """The numbers of steps of one structure, in one array that grows: a `Step` is made when somebody asks for it."""
+
+    def __init__(self, structure):
+        self._structure, self._numbers, self._count = structure, np.empty((16, 2 * len(structure.labels))), 0
+
+    def add(self, rows, places):
+        """Keep what is at these places of a table of numbers; returns the index of the step."""
+        index, self._count = self._count, self._count + 1
+        if index == len(self._numbers):
+            self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)])
+        rows.take(places, out=self._numbers[index], mode="clip")  # which checks no place, and copies nothing twice
+        return index
+
+    def step(self, loss, index):
+        """The `Step` that was added at this index."""
+        return Step(loss, self._structure, *self._numbers[index].reshape(2, -1))
+
+
 def signature(trace, visited):
     """What tells structures apart, quickly: name, scope and number of operands of each operation."""
     records = list(map(trace.records.__getitem__, visited))

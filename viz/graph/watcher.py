@@ -15,7 +15,6 @@ from .tracer import Tracer, loss_of
 
 _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of a last and smaller batch
 _MOST_EXPECTED = 64  # operations whose outputs, each of `modes.SMALL` bytes at most, may wait without being counted
-_LATER_STEPS = 64  # that keep all their rows until `Step`s are made of them
 _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 
 
@@ -34,13 +33,13 @@ class Watcher(Tracer):
         if not (every >= 1 and every % 1 == 0):
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
         super().__init__(model, names, details, optimizer)
-        self._steps = []  # of each backward pass, a `Step`, or a `LaterStep` that is to become one
+        self._steps = []  # of each backward pass, a `Step`, or (history, loss, index) that is to become one
         self._ready = 0  # how many of them are `Step`s for sure
         self._every, self._passes = int(every), 0
         self._idle = False  # this step is one that is not recorded
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
         self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
-        self._held = None  # with details: a `Repeat` that nobody has looked at closely yet, and what was gathered
+        self._held = None  # a `Repeat` that nobody has looked at closely yet; with details, what was gathered, too
         self._thorough = True  # gather all that a pattern needs, for one is to be learnt
         self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
         self._stack = contextlib.ExitStack()
@@ -84,14 +83,15 @@ class Watcher(Tracer):
             if step is None:
                 self._replay()
                 self._catch_up()
-                step, self._held = self._end(), None
-                if step is not None and gathered is not None:
+                step = self._end()
+                if step is None:
+                    self._look_closer()
+                elif gathered is not None:
                     self._learn(gathered, step)
+                self._held = None
                 self._went, self._caught_up = [], 0
             if step is not None:
                 self._steps.append(step)
-                if len(self._steps) - self._ready > _LATER_STEPS:
-                    self._make_steps()
                 if self._optimizer is not None:
                     self._rates = [float(group["lr"]) for group in self._optimizer.param_groups]
         self._passes += 1
@@ -104,10 +104,11 @@ class Watcher(Tracer):
             self._begin_step()
 
     def _make_steps(self):
-        """Make a `Step` of each `LaterStep`."""
-        for index in range(self._ready, len(self._steps)):
-            if not isinstance(self._steps[index], Step):
-                self._steps[index] = self._steps[index].now()
+        """Make a `Step` of each backward pass."""
+        for number in range(self._ready, len(self._steps)):
+            if not isinstance(self._steps[number], Step):
+                history, loss, index = self._steps[number]
+                self._steps[number] = history.step(loss, index)
         self._ready = len(self._steps)
 
     def leaves(self, arrived):
@@ -196,7 +197,9 @@ class Watcher(Tracer):
             if repeat is not None:
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0
-                self._held, self._thorough = (repeat, gathered) if self._details else None, False
+                self._held, self._thorough = (repeat, gathered if self._details else None), False
+                if pattern.bytes_later > ROOM:
+                    repeat.look_closer()
                 return repeat.step(self._loss)
         return None
 
@@ -215,11 +218,12 @@ class Watcher(Tracer):
         return super()._recorded(graph)
 
     def _look_closer(self):
-        """Look at the details of the last step, if it was like an earlier one. Nobody needs those of each step: so its
-        arrays are kept until the next one, or until they may change."""
+        """Look at what nobody needs of each step, if the last one was like an earlier one: at gradients of leaves, data,
+        and the details. These arrays are kept until the next step, or until they may change."""
         held, self._held = self._held, None
         if held is not None:
-            held[0].look_closer(held[1])
+            repeat, gathered = held
+            repeat.look_closer(gathered)
 
     def _lines_of(self, gathered):
         """The line of the program of each operation that was gathered: if need be, that of such a one before."""

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ...base import TensorBase
+from ...modes import changing
 from ...tensor import Tensor
 
 
@@ -48,6 +49,7 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     scale = float(max_norm) / (total_norm._data + 1e-6)
     scale = np.minimum(scale, total_norm._data.dtype.type(1))  # a nan stays one
     with np.errstate(invalid="ignore"):  # inf · 0, the nan that PyTorch gives too
+        changing()
         for gradient in _gradients(parameters):
             gradient._data *= scale.astype(gradient._data.dtype)
             gradient._changed_in_place()
@@ -68,6 +70,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 def clip_grad_value_(parameters, clip_value, foreach=None):
     """Cut every element of the gradients to [-clip_value, clip_value], in place; nan stays nan."""
     bound = float(clip_value)
+    changing()
     for gradient in _gradients(parameters):
         np.clip(gradient._data, -bound, bound, out=gradient._data)
         gradient._changed_in_place()
