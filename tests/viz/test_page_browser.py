@@ -242,6 +242,28 @@ def test_open_nodes_keep_clear_of_the_others_and_of_their_edges(page):
     assert count(page, ".frame") == 2 and overlaps == 0
 
 
+def test_edges_stay_at_their_nodes_when_some_open(browser, tmp_path):
+    """The first point of each edge is on the border of a node or frame, its last an arrow's head away from one."""
+    page = browser.open(viz.gradient_flow(recorded(net(6, True)), level="block").save(tmp_path / "x.html"))
+    for name in ("blocks.1", "blocks.4"):
+        page.evaluate(f"document.querySelector({json.dumps(of_node(name))}).focus()")
+        page.key("o")
+    away = page.evaluate("""(() => {
+        const boxes = [...document.querySelectorAll('.n>.b')].map(b => {
+          const {width, height} = b.getBBox(), m = b.parentNode.transform.baseVal[0].matrix;
+          return [m.e, m.f, m.e + width, m.f + height];
+        });
+        const far = p => Math.min(...boxes.map(([l, t, r, b]) => {
+          const x = Math.max(l - p.x, 0, p.x - r), y = Math.max(t - p.y, 0, p.y - b);
+          return x || y ? Math.hypot(x, y) : Math.min(p.x - l, r - p.x, p.y - t, b - p.y);
+        }));
+        return [...document.querySelectorAll('.e')].filter(e => !e.parentNode.hasAttribute('transform')).map(e =>
+          [far(e.getPointAtLength(0)), far(e.getPointAtLength(e.getTotalLength()))]);
+    })()""")
+    assert count(page, ".frame") == 2 and len(away) > 12
+    assert max(start for start, _ in away) < 2 and max(end for _, end in away) < 12
+
+
 def test_a_fold_opens_in_place(browser, tmp_path):
     flow = viz.gradient_flow(recorded(net(9)), level="folded")
     page = browser.open(flow.save(tmp_path / "x.html"))
