@@ -579,6 +579,19 @@ def test_a_narrow_frame_as_in_a_notebook(browser, pages):
     page.call("Page.close")
 
 
+def test_it_is_unpacked_in_a_sandboxed_frame_too(browser, tmp_path):
+    path = tmp_path / "notebook.html"
+    path.write_text("<!DOCTYPE html><body>" + viz.page.in_frame(residual().to_html()), encoding="utf-8")
+    page = browser.open(path, width=1000)
+    targets = browser.call("Target.getTargets")["targetInfos"]
+    (target,) = [one["targetId"] for one in targets if one["url"] == "about:srcdoc"]
+    session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+    frame = chromium.Page(browser, session)
+    frame.wait("document.querySelector('.nodes>.n')")
+    assert frame.evaluate(COUNT) == "backward done" and count(frame, ".nodes>.n") == len(residual().nodes)
+    page.call("Page.close")
+
+
 # ------------------------------------------------------------------------------------ two nets, many steps, many nodes
 
 
