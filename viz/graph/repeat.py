@@ -33,8 +33,8 @@ class Pattern:
     The rows of numbers of such a step are, in this order, of: the outputs; the contributions; gradients that are a
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
     and with (`variables`), of which the parameters are the same tensors in each step, and are not measured.
-    What arrives where one contribution goes is this contribution. If that is a leaf, nobody needs its numbers but of the
-    last step: its row is filled `later`, and so are those of leaves whose numbers were copied.
+    What arrives where one contribution goes is this contribution. If that is a leaf, nobody needs its numbers but of
+    the last step: its row is filled `later`, and so are those of leaves whose numbers were copied.
     """
 
     @classmethod
