@@ -3,11 +3,13 @@
 import itertools
 import re
 
+import numpy as np
 import pictured_nets as pictured
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
+import tinygrad_course as tg
 import viz
 from viz.graph import draw, labels, render
 from viz.graph.boxes import text_width
@@ -213,10 +215,31 @@ def _all_texts(figure):
     return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text().strip()]
 
 
-@pytest.mark.parametrize("pair", [("tanh_plain", "tanh_residual"), ("plain56", "resnet56")])
-def test_a_sheet_can_be_read(pair):
+def _diverging(residual):
+    """Two steps, of which the second starts from weights that no number can hold: zeros, NaN, and Inf."""
+    model = pictured.tanh_mlp(residual)
+    x = tg.tensor(np.random.default_rng(0).standard_normal((16, 64)).astype(np.float32))
+    with viz.record(model) as recording, np.errstate(all="ignore"):
+        for factor in (1.0, 1e38, 1e38):
+            for parameter in model.parameters():
+                parameter.data *= np.float32(factor)
+            model(x).square().sum().backward()
+    return recording
+
+
+def _sheet(pair):
     names = tuple(pictured.TITLES[name] for name in pair)
-    sheet = viz.compare(*map(pictured.recording, pair), names=names)
+    return viz.compare(*map(pictured.recording, pair), names=names)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: _sheet(("tanh_plain", "tanh_residual")), lambda: _sheet(("plain56", "resnet56")),
+     lambda: viz.compare(_diverging(False), _diverging(True))],
+    ids=["tanh", "56 layers", "diverging"],
+)  # fmt: skip
+def test_a_sheet_can_be_read(make):
+    sheet = make()
     figure = sheet.figure
     assert figure.get_figwidth() * 96 <= 1440
     texts = _all_texts(figure)
