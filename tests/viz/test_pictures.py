@@ -11,7 +11,8 @@ from matplotlib.transforms import Bbox
 
 import tinygrad_course as tg
 import viz
-from viz.graph import draw, labels, render
+from tinygrad_course import nn
+from viz.graph import draw, labels, render, theme
 from viz.graph.boxes import text_width
 from viz.graph.outline import Taken, outline, polyline
 from viz.page.scene import CAPTION, CLOSED, Stage
@@ -85,6 +86,54 @@ def test_all_text_is_on_the_picture(name, level, seen):
     page = of.figure.bbox
     for text, extent in of.texts:
         assert _within(extent, page), text
+
+
+def _check_all_is_on(figure):
+    """Whatever is drawn lies inside the canvas: nodes, frames, ways with their heads, texts, samples of the legend."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for axes in figure.axes:
+        for artist in (*axes.patches, *axes.texts, *axes.collections):
+            half = artist.get_linewidth() / 2 * figure.dpi / 72.0 if hasattr(artist, "get_path") else 0.0
+            extent = artist.get_window_extent(renderer)
+            assert _within(_shrunk(extent, -half), figure.bbox), (artist.get_gid(), artist)
+
+
+@pytest.mark.parametrize(("name", "level"), PICTURES)
+def test_all_that_is_drawn_is_on_the_picture(name, level, seen):
+    _check_all_is_on(seen(name, level).figure)
+
+
+def _ends_in_a_fold(steps, both):
+    """A graph of scalars whose last node, or last two, are a fold."""
+
+    def loss():
+        h = tg.tensor(0.5, requires_grad=True)
+        for _ in range(steps):
+            h = (h.tanh() * 1.5) if both else h.tanh()
+        return h
+
+    return viz.gradient_flow(loss, level="folded", title="a chain")
+
+
+def _is_one_fold():
+    """Without gradients, blocks and nothing else."""
+    model = nn.Sequential(*[pictured.TanhBlock(8, True) for _ in range(12)])
+    with viz.record(model) as recording:
+        model(tg.tensor(np.zeros((2, 8), np.float32)))
+    return viz.gradient_flow(recording, level="folded", title="Blocks")
+
+
+FOLDS = [lambda: _ends_in_a_fold(20, False), lambda: _ends_in_a_fold(20, True), _is_one_fold]
+
+
+@pytest.mark.parametrize("make", FOLDS, ids=["operation", "two operations", "blocks"])
+@pytest.mark.parametrize("wrap", [True, False])
+@pytest.mark.parametrize("name", theme.THEMES)
+def test_the_frame_of_a_fold_at_the_end_is_on_the_picture(make, wrap, name):
+    flow = make()
+    assert flow.nodes[-1].fold is not None
+    with theme.use(name):
+        _check_all_is_on(draw.draw(flow, wrap=wrap))
 
 
 @pytest.mark.parametrize(("name", "level"), PICTURES)

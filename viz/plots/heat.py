@@ -156,7 +156,7 @@ def _signs(axes, values, extent, scale):
     for marker, kept in (("v", (-1.0 <= here) & (here < -_SIGNED)), ("^", (_SIGNED < here) & (here <= 1.0))):
         inks = [theme.ink_on(theme.colour(value, 1.0)) for value in here[kept]]
         centres = extent[0] + (steps[kept] + 0.5) * cell[0], extent[3] + (layers[kept] + 0.5) * cell[1]
-        axes.scatter(*centres, s=7.0, marker=marker, c=inks, linewidths=0.0, alpha=0.75, zorder=3)
+        axes.scatter(*centres, s=12.0, marker=marker, c=inks, linewidths=0.0, alpha=0.75, zorder=3)
 
 
 def _evenly(count, most):
