@@ -19,6 +19,7 @@ import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
 from viz.graph import draw, labels, pen, render, theme
+from viz.graph.boxes import drawn_width
 from viz.graph.claim import claim
 from viz.graph.layout import layout
 
@@ -239,6 +240,21 @@ def test_labels_fit_their_boxes(flow):
         extent = text.get_window_extent(renderer)
         inside = [b for b in boxes if b.y0 - 1 <= extent.y0 and extent.y1 <= b.y1 + 1 and b.x0 <= extent.x0 <= b.x1]
         assert all(extent.x1 <= box.x1 + 1 for box in inside), text.get_text()
+
+
+@pytest.mark.parametrize("dots", [96, 144, 300])
+@pytest.mark.parametrize(("size", "bold"), [(8.0, False), (8.5, False), (10.0, True), (12.5, True)])
+def test_widths_of_texts_are_those_that_are_drawn(size, bold, dots):
+    """A point too small at most, and a tenth too large: the letters of a screen begin at whole dots."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer = RendererAgg(10, 10, dots)
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    for text in ("read … tanh (11)", "▼▼ 10^-12.3", "linear  8×10 · 650 par.", "⊕ blocks.3.shortcut", "batch_norm ∅"):
+        drawn = renderer.get_text_width_height_descent(text, font, False)[0] * 72.0 / dots
+        assert -1.0 < drawn_width(text, size, bold) - drawn < 0.1 * drawn + 1.0, text
+    assert drawn_width("🙂", size, bold) >= size
 
 
 def test_import_is_light():

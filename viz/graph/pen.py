@@ -1,7 +1,7 @@
 """Draws nodes, edges, folds and the legend of a graph into matplotlib axes whose unit is a point."""
 
 from . import labels, theme
-from .boxes import CAPTION, DETAIL, DETAIL_LINE, PADDING, TITLE, TITLE_LINE, frames, text_width
+from .boxes import CAPTION, DETAIL, DETAIL_LINE, PADDING, TITLE, TITLE_LINE, drawn_width, frames
 from .claim import claim
 from .outline import arrival, outline, share_places, shortened
 
@@ -23,14 +23,14 @@ class Legend:
         heading, self.caption, self.rows = labels.legend(flow)
         self.flow, self.heading = flow, labels.shorten(heading, _LONGEST_HEADING)
         self.bar = 48.0 if flow.has_gradients else 0.0
-        words = [text_width(self.caption, _SMALL), *(_SAMPLE + text_width(text, _SMALL) for _, text in self.rows)]
+        words = [drawn_width(self.caption, _SMALL), *(_SAMPLE + drawn_width(text, _SMALL) for _, text in self.rows)]
         self.is_wide = flow.has_gradients and room >= _BAR + _BESIDE + max(words)
         beside = _BAR + _BESIDE + max(words) if self.is_wide else max(words)
-        self.width = max(_BAR, beside, text_width(self.heading, _HEADING, True))
+        self.width = max(_BAR, beside, drawn_width(self.heading, _HEADING, True))
         self.claim = _lines(claim(flow), max(self.width, room), _CLAIM) if flow.has_gradients else []
         rows = _ROW * (1 + len(self.rows))
         self.height = _FIRST + _SAID * len(self.claim)
-        self.height += (max(self.bar, rows) if self.is_wide else self.bar + rows) + 14.0
+        self.height += (max(self.bar, rows) if self.is_wide else self.bar + rows) + 7.0
 
 
 class Pen:
@@ -81,7 +81,7 @@ class Pen:
                  for (x, y), box in zip(centres, boxes, strict=True)]  # fmt: skip
         taken += [fold.caption_box for fold in folds]
         shares = ["" if placed.crowded and edge.is_skip else labels.share(edge) for edge in flow.edges]
-        sizes = [(text_width(share, DETAIL), DETAIL + 2.0) if share else None for share in shares]
+        sizes = [(drawn_width(share, DETAIL), DETAIL + 2.0) if share else None for share in shares]
         for edge, share, place in zip(flow.edges, shares, share_places(routes, sizes, widths, taken), strict=True):
             if share:
                 self._share(edge, share, place)
@@ -190,7 +190,7 @@ def _lines(text, room, size):
     """The text in lines that fit into the room."""
     lines = []
     for word in text.split():
-        if lines and text_width(f"{lines[-1]} {word}", size) <= room:
+        if lines and drawn_width(f"{lines[-1]} {word}", size) <= room:
             lines[-1] += f" {word}"
         else:
             lines.append(word)

@@ -153,7 +153,7 @@ def _signs(axes, values, extent, scale):
     cell = [(extent[1] - extent[0]) / values.shape[0], (extent[2] - extent[3]) / values.shape[1]]
     steps, layers = (grid.ravel() for grid in np.meshgrid(*picked, indexing="ij"))
     here = np.ma.filled(np.ma.masked_invalid(values), 0.0)[steps, layers] / scale
-    for marker, kept in (("v", (-1.0 <= here) & (here < -_SIGNED)), ("^", (_SIGNED < here) & (here <= 1.0))):
+    for marker, kept in (("v", (here >= -1.0) & (here < -_SIGNED)), ("^", (here > _SIGNED) & (here <= 1.0))):
         inks = [theme.ink_on(theme.colour(value, 1.0)) for value in here[kept]]
         centres = extent[0] + (steps[kept] + 0.5) * cell[0], extent[3] + (layers[kept] + 0.5) * cell[1]
         axes.scatter(*centres, s=12.0, marker=marker, c=inks, linewidths=0.0, alpha=0.75, zorder=3)
