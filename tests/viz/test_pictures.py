@@ -13,8 +13,8 @@ import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
 from viz.graph import draw, labels, render, theme
-from viz.graph.boxes import text_width
-from viz.graph.outline import Taken, outline, polyline
+from viz.graph.boxes import boxes_of, text_width
+from viz.graph.outline import Taken, outline, polyline, share_places
 from viz.page.scene import CAPTION, CLOSED, Stage
 from viz.page.svg import share_size
 
@@ -188,6 +188,24 @@ def test_a_laptop_shows_it_at_full_size(name, level, seen):
 def test_letters_are_as_large_as_ever(name, level, seen):
     sizes = {text.get_fontsize() for text in seen(name, level).axes.texts}
     assert sizes <= {8.0, 8.5, 9.0, 10.0, 12.5}
+
+
+@pytest.mark.parametrize("level", ["op", "block"])
+def test_the_share_of_an_edge_stands_where_its_way_is_its_own(level):
+    """Of the edges of a dense block that share a lane, beside the piece that those to earlier merges do not reach."""
+    flow = pictured.flow("dense_block", level)
+    boxes, placed = draw._on_a_screen(flow, boxes_of(flow))
+    skips = [number for number, edge in enumerate(flow.edges) if edge.is_skip]
+    sizes = [(20.0, 10.0) if number in skips else None for number in range(len(flow.edges))]
+    taken = [(x - b.width / 2, y - b.height / 2, x + b.width / 2, y + b.height / 2)
+             for (x, y), b in zip(placed.centres, boxes, strict=True)]  # fmt: skip
+    places = share_places(placed.routes, sizes, [2.0] * len(sizes), taken)
+    for number in skips:
+        left, y = places[number]
+        upright = {i: [x for (x, y0), (x1, y1) in itertools.pairwise(placed.routes[i])
+                       if x == x1 and min(y0, y1) <= y <= max(y0, y1) and left - 12.0 < x < left + 32.0]
+                   for i in skips if flow.edges[i].source == flow.edges[number].source}  # fmt: skip
+        assert min(i for i, found in upright.items() if found) == number
 
 
 @pytest.mark.parametrize("name", WITH_SKIPS)

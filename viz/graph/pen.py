@@ -97,7 +97,7 @@ class Pen:
 
     def _node(self, node, box, x, y, flow):
         fill, border, width, dashed = labels.look(node, flow)
-        ink = theme.ink_on(fill)
+        ink = theme.text_on(fill)
         x, y = x - box.width / 2, y - box.height / 2
         self.rounded(
             x, y, box.width, box.height, 5, facecolor=fill, edgecolor=border, linewidth=width * self.size,
@@ -180,6 +180,7 @@ class Pen:
         elif key == "strip":
             for i, value in enumerate((-0.8, -0.4, 0.0, 0.4)):
                 self.rectangle(x + 5 * i, y - 3.5, 5.0, 7.0, facecolor=theme.colour(value, 1.0))
+            self.rectangle(x, y - 3.5, 20.0, 7.0, facecolor="none", edgecolor=theme.INK, linewidth=0.6)
         elif key != "clipped":
             fill = {"zero": theme.ZERO, "none": theme.NO_GRADIENT, "bad": theme.BAD}[key]
             options = {"linestyle": "--"} if key == "none" else {}
