@@ -326,7 +326,8 @@ def test_a_sheet_can_be_read(make):
         assert _within(extent, page), text
     for (one, a), (other, b) in itertools.combinations(texts, 2):
         assert not _overlap(a, b, 1.5), (one, other)
-    for axes, flow in zip([axes for axes in figure.axes if not axes.axison], sheet.flows, strict=True):
+    graphs = [axes for axes in figure.axes if any(patch.get_gid() == "n0" for patch in axes.patches)]
+    for axes, flow in zip(graphs, sheet.flows, strict=True):
         of = Seen(figure, axes)
         taken = _lines(of.ways.values(), figure.dpi / 72.0)
         for text, extent in of.free_texts():

@@ -62,7 +62,7 @@ def draw(flow, *, wrap=True):
     figure = Figure(figsize=(width * shrink / 72.0, height * shrink / 72.0), facecolor=theme.PAPER)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
-    _prepare(axes, width, height)
+    prepare(axes, width, height)
     pen = _pen_for(flow)(axes, shrink)
     pen.legend(legend, _MARGIN, _MARGIN)
     left = _MARGIN + max(0.0, (legend.width - placed.width) / 2)
@@ -114,13 +114,14 @@ def _room(axes):
 
 
 def _paint(axes, flow, boxes, placed, room, size, above):
-    _prepare(axes, room[0] / size, room[1] / size)
+    prepare(axes, room[0] / size, room[1] / size)
     pen = Pen(axes, size)
     pen.graph(flow, boxes, placed, (room[0] / size - placed.width) / 2, above + _MARGIN)
     return pen
 
 
-def _prepare(axes, width, height):
+def prepare(axes, width, height):
+    """Give axes points as their unit, y downwards, and nothing of their own."""
     axes.set_xlim(0.0, width)
     axes.set_ylim(height, 0.0)
     axes.axis("off")

@@ -8,7 +8,7 @@ from .outline import arrival, outline, share_places, shortened
 _BAR = 380.0  # width of the colour bar
 _BESIDE = 40.0  # from the bar to what explains it, where there is room beside it
 _HEADING, _CLAIM, _SMALL = 12.5, 10.0, 8.5  # font sizes
-_SAID, _ROW, _SAMPLE = 15.0, 14.0, 26.0  # height of a line of the claim and of a row; where a row's text begins
+_SAID, _ROW, SAMPLE = 15.0, 14.0, 26.0  # height of a line of the claim and of a row; where a row's text begins
 _FIRST = 26.0  # from the top to what stands below the heading
 _LONGEST_HEADING = 100
 
@@ -23,7 +23,7 @@ class Legend:
         heading, self.caption, self.rows = labels.legend(flow)
         self.flow, self.heading = flow, labels.shorten(heading, _LONGEST_HEADING)
         self.bar = 48.0 if flow.has_gradients else 0.0
-        words = [drawn_width(self.caption, _SMALL), *(_SAMPLE + drawn_width(text, _SMALL) for _, text in self.rows)]
+        words = [drawn_width(self.caption, _SMALL), *(SAMPLE + drawn_width(text, _SMALL) for _, text in self.rows)]
         self.is_wide = flow.has_gradients and room >= _BAR + _BESIDE + max(words)
         beside = _BAR + _BESIDE + max(words) if self.is_wide else max(words)
         self.width = max(_BAR, beside, drawn_width(self.heading, _HEADING, True))
@@ -150,8 +150,8 @@ class Pen:
         self.text(x, y, legend.caption, _SMALL, color=theme.INK)
         for key, text in legend.rows:
             y += _ROW
-            self._sample(key, x, y)
-            self.text(x + _SAMPLE, y, text, _SMALL, color=theme.INK)
+            self.sample(key, x, y)
+            self.text(x + SAMPLE, y, text, _SMALL, color=theme.INK)
 
     def _colour_bar(self, scale, x, y):
         cells, ink = 40, {"color": theme.INK}
@@ -167,7 +167,8 @@ class Pen:
         for i, word in enumerate(("▼ vanishing", labels.MIDDLE, "exploding ▲")):
             self.text(x + i * _BAR / 2, y + 31.0, word, _SMALL, ha=("left", "center", "right")[i], **ink)
 
-    def _sample(self, key, x, y):
+    def sample(self, key, x, y):
+        """A sample of a mark, beside which a row of `labels.legend` says what it means."""
         if key == "width":
             corners = [(x, y - 0.5), (x + 20.0, y - 3.0), (x + 20.0, y + 3.0), (x, y + 0.5)]
             self.polygon(corners, theme.TRUNK)
