@@ -208,6 +208,18 @@ def test_the_share_of_an_edge_stands_where_its_way_is_its_own(level):
         assert min(i for i, found in upright.items() if found) == number
 
 
+def test_the_shares_of_a_fork_at_the_foot_of_a_column_stand_at_the_fork(seen):
+    """Of ResNet-110's first fold: not half a column up, where other numbers are."""
+    of, flow = seen("resnet110", "auto"), pictured.flow("resnet110")
+    node = next(node for node in flow.nodes if node.name.startswith("blocks.0 ⊕"))
+    foot = of.boxes[node.id].y0
+    shares = [labels.share(edge) for edge in flow.edges if edge.source == node.id]
+    assert len(shares) == 2
+    for share in shares:
+        places = [extent for text, extent in of.texts if text == share]
+        assert min(abs(foot - (extent.y0 + extent.y1) / 2) for extent in places) < 60 * of.figure.dpi / 72
+
+
 @pytest.mark.parametrize("name", WITH_SKIPS)
 @pytest.mark.parametrize("level", ["op", "module", "block", "folded"])
 def test_the_highway_is_visible_at_every_level(name, level):

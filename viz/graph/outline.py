@@ -170,12 +170,14 @@ def _own_pieces(routes):
         if len(points) > 3 and pieces:
             (x, begin), (_, end) = pieces[-1]
             lanes.setdefault((points[0], x), []).append((end, begin, number))
-            bundles[points[0]] = bundles.get(points[0], 0) + 1
+            if points[0][1] == points[1][1]:  # it leaves its node at the side, as ways in a lane do
+                bundles[points[0]] = bundles.get(points[0], 0) + 1
     own = {}
     for (_, x), found in lanes.items():
         for (before, *_), (end, begin, number) in itertools.pairwise([(-math.inf, 0.0, 0), *sorted(found)]):
             own[number] = x, max(begin, before), end
-    return {number: own[number] for (start, _), found in lanes.items() if bundles[start] > 1 for *_, number in found}
+    return {number: own[number] for (start, _), found in lanes.items()
+            if len(found) > 1 or bundles.get(start, 0) > 1 for *_, number in found}  # fmt: skip
 
 
 def _beside(piece, size, width):
