@@ -281,6 +281,13 @@ def test_import_is_light():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 
+def test_pages_and_texts_need_no_matplotlib(monkeypatch):
+    flow = viz.gradient_flow(nets.recorded(nets.net(blocks=4)))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for level in (flow.to_html(), flow.to_dot(), flow.to_text()):
+        assert "blocks.3" in level
+
+
 def test_ticks():
     for scale in (1, 2, 3, 4, 5, 6, 8, 12, 0.7):
         ticks = labels.ticks(scale)

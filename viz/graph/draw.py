@@ -2,7 +2,7 @@
 
 from ..files import figure_bytes
 from . import labels, theme
-from .boxes import DETAIL, boxes_of, drawn_width, members_of_folds, room_of_folds
+from .boxes import DETAIL, boxes_of, drawn_width, members_of_folds, room_of_folds, text_width
 from .layout import GAP, layout, layout_in, layout_pair
 from .pen import Legend, Pen
 from .routes import PRICES
@@ -182,9 +182,9 @@ def _measures(flow, boxes):
     edges = [(number[edge.source], number[edge.target], edge.is_skip) for edge in flow.edges]
     together = members_of_folds(flow)
     sizes = [(box.width, box.height) for box in boxes]
-    return sizes, edges, room_of_folds(together), together, widest_share(flow.edges)
+    return sizes, edges, room_of_folds(together), together, widest_share(flow.edges, width=drawn_width)
 
 
-def widest_share(edges, size=DETAIL, bold=False):
-    """Width of the widest number beside a highway, 0 without any."""
-    return max((drawn_width(labels.share(edge), size, bold) for edge in edges if edge.is_skip), default=0.0)
+def widest_share(edges, size=DETAIL, bold=False, width=text_width):
+    """Width of the widest number beside a highway, 0 without any. width: how texts are measured."""
+    return max((width(labels.share(edge), size, bold) for edge in edges if edge.is_skip), default=0.0)
