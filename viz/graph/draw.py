@@ -132,7 +132,7 @@ def _on_a_screen(flow, boxes):
     brief = boxes_of(flow, brief=True)
     for words, screen, gap in ((boxes, _SCREEN, GAP), (boxes, _WHOLE, _TERSE_GAP), (boxes, _WHOLE, _TIGHT_GAP),
                                (brief, _WHOLE, _TERSE_GAP), (brief, _WHOLE, _TIGHT_GAP)):  # fmt: skip
-        window = screen[0] - 2 * _MARGIN, screen[1] - 2 * _MARGIN - Legend(flow, screen[0]).height
+        window = _window(flow, screen)
         if sum(box.width * box.height for box in words) > window[0] * window[1] and not _is_large(flow):
             continue
         placed = place(flow, words, window, gap)
@@ -140,7 +140,12 @@ def _on_a_screen(flow, boxes):
             return words, placed
     sizes, edges, room, together, label = _measures(flow, boxes)
     how = {"room": room, "together": together, "label": label, "gap": _TERSE_GAP, "scroll": True}
-    return boxes, layout_in(window, sizes, edges, factors=_FACTORS, tallest=_TALLEST, **how)
+    return boxes, layout_in(_window(flow, _WHOLE), sizes, edges, factors=_FACTORS, tallest=_TALLEST, **how)
+
+
+def _window(flow, screen):
+    """The room (width, height) that margins and legend leave on a screen."""
+    return screen[0] - 2 * _MARGIN, screen[1] - 2 * _MARGIN - Legend(flow, screen[0]).height
 
 
 def _is_large(flow):
