@@ -3,6 +3,7 @@
 import math
 import os
 
+import numpy as np
 import pytest
 import viz_nets as nets
 
@@ -41,8 +42,26 @@ def _texts(axes):
 
 
 def _graphs(figure):
-    """The axes of the two graphs: those without a frame."""
-    return [axes for axes in figure.axes if not axes.axison]
+    """The axes of the two graphs: those with nodes."""
+    return [axes for axes in figure.axes if any((patch.get_gid() or "").startswith("n") for patch in axes.patches)]
+
+
+def test_the_sheet_explains_the_marks_that_occur_in_one_of_its_graphs(sheet):
+    whole, broken = ([text.get_text() for axes in one.figure.axes for text in axes.texts]
+                     for one in (sheet, viz.compare(_spoilt(), _spoilt())))  # fmt: skip
+    assert "NaN or Inf, and red edges that carry it" in broken
+    assert not any("NaN" in text for text in whole)
+    for found in (whole, broken):
+        assert found.count("dashed: no gradient returns, as to data") == 1
+
+
+def _spoilt():
+    """A net whose weights are too large for any number."""
+    model = nets.net(4, False)
+    for parameter in model.parameters():
+        parameter.data *= np.float32(1e38)
+    with np.errstate(all="ignore"):
+        return nets.recorded(model)
 
 
 def test_both_sides_report_one_scale_and_reference(sheet, mirrored):

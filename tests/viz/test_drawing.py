@@ -19,6 +19,7 @@ import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
 from viz.graph import draw, labels, pen, render, theme
+from viz.graph.boxes import Box, drawn_width
 from viz.graph.claim import claim
 from viz.graph.layout import layout
 
@@ -241,10 +242,50 @@ def test_labels_fit_their_boxes(flow):
         assert all(extent.x1 <= box.x1 + 1 for box in inside), text.get_text()
 
 
+@pytest.mark.parametrize("dots", [96, 144, 300])
+@pytest.mark.parametrize(("size", "bold"), [(8.0, False), (8.5, False), (10.0, True), (12.5, True)])
+def test_widths_of_texts_are_those_that_are_drawn(size, bold, dots):
+    """A point too small at most, and a tenth too large: the letters of a screen begin at whole dots."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer = RendererAgg(10, 10, dots)
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    for text in ("read … tanh (11)", "▼▼ 10^-12.3", "linear  8×10 · 650 par.", "⊕ blocks.3.shortcut", "batch_norm ∅"):
+        drawn = renderer.get_text_width_height_descent(text, font, False)[0] * 72.0 / dots
+        assert -1.0 < drawn_width(text, size, bold) - drawn < 0.1 * drawn + 1.0, text
+    assert drawn_width("🙂", size, bold) >= size
+
+
+@pytest.mark.parametrize("name", theme.THEMES)
+def test_small_letters_can_be_read_in_every_theme(name):
+    """Contrast of 4.5 to 1 (WCAG, level AA): in nodes of any colour, beside edges, in the legend."""
+    with theme.use(name):
+        fills = [theme.colour(value / 50, 1.0) for value in range(-50, 51)]
+        fills += [theme.NEUTRAL, theme.NO_GRADIENT, theme.ZERO, theme.BAD]
+        assert min(theme.contrast(theme.text_on(fill), fill) for fill in fills) >= 4.5
+        assert min(theme.contrast(ink, theme.PAPER) for ink in (theme.INK, theme.FAINT, theme.HIGHWAY)) >= 4.5
+
+
+def test_data_inside_a_node_has_no_cell_in_its_strip():
+    """Filled near-white, it would pass for a gradient like the reference."""
+    node = viz.gradient_flow(nets.recorded(nets.net(blocks=2)), level="block").nodes[2]
+    flow = viz.gradient_flow(nets.recorded(nets.net(blocks=2)), level="block")
+    cells = (None, "data"), (-1.0, ""), (None, "zero")
+    assert Box(type(node)(**{**vars(node), "strip": cells, "kind": "group"}), flow).strip == list(cells[1:])
+
+
 def test_import_is_light():
     code = "import sys, viz; assert not {'matplotlib', 'graphviz', 'pygraphviz'} & set(sys.modules)"
     root = os.path.dirname(os.path.dirname(viz.__file__))
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_pages_and_texts_need_no_matplotlib(monkeypatch):
+    flow = viz.gradient_flow(nets.recorded(nets.net(blocks=4)))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for level in (flow.to_html(), flow.to_dot(), flow.to_text()):
+        assert "blocks.3" in level
 
 
 def test_ticks():

@@ -167,3 +167,13 @@ def test_a_long_graph_is_wrapped():
     assert layout(sizes, edges).columns > 1
     assert layout(sizes, edges, wrap=False).columns == 1
     assert layout(sizes, edges).height < 0.6 * layout(sizes, edges, wrap=False).height
+
+
+def test_what_does_not_fit_is_scrolled_down_and_not_aside():
+    sizes, edges = GRAPHS["long residual"]
+    how = {"factors": (0.06, 0.25, 1.0, 2.5, 4.0), "tallest": 250.0}
+    for width in (420.0, 600.0, 900.0):
+        placed = layout_in((width, 300.0), sizes, edges, scroll=True, **how)
+        others = [layout_in((width, height), sizes, edges, **how) for height in (300.0, 1000.0, 3000.0)]
+        assert placed.width <= width
+        assert placed.height <= min(other.height for other in others if other.width <= width)

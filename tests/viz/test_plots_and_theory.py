@@ -1,14 +1,18 @@
 """Plots of plain numbers, and predictions against published and measured ones."""
 
+import itertools
 import math
 import os
 
 import numpy as np
 import pytest
 import viz_nets as nets
+from matplotlib.colors import to_hex
 
 import viz
 from viz import plots, theory
+from viz.graph import theme
+from viz.plots.heat import relative
 
 RATIOS = [0.5**i for i in range(12, 0, -1)]
 
@@ -59,6 +63,70 @@ def test_heat():
     assert figure.axes[0].images[0].get_clim() == (-3, 3)
     assert np.allclose(figure.axes[0].images[0].get_array()[:, 1], [-3, -2, -1, 0])
     assert figure.axes[0].images[0].get_clim() == figure.axes[1].images[0].get_clim()
+
+
+def _with_marks():
+    """RMS of 6 layers at 40 steps, on a scale of 3 decades; where each mark is: {words: (steps, layers)}."""
+    rms = np.ones((40, 6)).astype(object)
+    rms[:, 1] = 0.01
+    places = {"0 exactly": (slice(0, 12), 0), "∅ no gradient": (slice(20, 32), 0), "NaN": (slice(0, 12), 2),
+              "Inf": (slice(20, 32), 2), "▼▼ beyond the scale": (slice(0, 12), 4),
+              "▲▲ beyond the scale": (slice(20, 32), 4)}  # fmt: skip
+    for value, place in zip((0.0, None, math.nan, math.inf, 1e-9, 1e9), places.values(), strict=True):
+        rms[place] = value
+    return rms, places
+
+
+def test_marks_of_a_heat_map_differ_in_colour_and_in_grey():
+    rms, places = _with_marks()
+    figure = plots.gradient_heat({"net": rms}, scale=3)
+    axes = figure.axes[0]
+    samples = {text.get_text(): patch for text, patch in
+               zip(axes.get_legend().get_texts(), axes.get_legend().get_patches(), strict=True)}  # fmt: skip
+    assert set(samples) == set(places)
+    assert len({patch.get_hatch() for patch in samples.values()}) == len(places)
+    expected = {"0 exactly": theme.ZERO, "∅ no gradient": theme.NO_GRADIENT, "NaN": theme.BAD, "Inf": theme.BAD,
+                "▼▼ beyond the scale": theme.colour(-3, 3), "▲▲ beyond the scale": theme.colour(3, 3)}  # fmt: skip
+    assert {words: to_hex(patch.get_facecolor()) for words, patch in samples.items()} == expected
+    figure.set_dpi(100)
+    figure.canvas.draw()
+    grey = np.asarray(figure.canvas.buffer_rgba())[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
+    crops = {}
+    for words, (steps, layer) in places.items():
+        corners = axes.transData.transform([(steps.start + 0.5, layer + 1.4), (steps.stop - 0.5, layer + 0.6)])
+        (x0, y0), (x1, y1) = corners.round().astype(int)
+        crop = grey[grey.shape[0] - y1 : grey.shape[0] - y0, x0:x1]
+        crops[words] = crop
+        assert crop.std() > 20.0, f"{words} is no pattern"
+    for (one, a), (other, b) in itertools.combinations(crops.items(), 2):
+        rows, columns = min(a.shape[0], b.shape[0]), min(a.shape[1], b.shape[1])
+        assert np.abs(a[:rows, :columns] - b[:rows, :columns]).mean() > 20.0, (one, other)
+
+
+def test_the_legend_of_a_heat_map_names_only_marks_that_occur():
+    rms, places = _with_marks()
+    for words, place in places.items():
+        one = np.ones((40, 6)).astype(object)
+        one[place] = rms[place]
+        legend = plots.gradient_heat({"net": one}, scale=3).axes[0].get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == [words]
+    assert plots.gradient_heat({"net": np.ones((40, 6))}).axes[0].get_legend() is None
+
+
+def test_a_heat_map_is_relative_to_the_last_layer_that_has_a_gradient():
+    values = relative("net", [[0.01, 1.0, 0.0], [1.0, 10.0, math.nan], [0.0, 0.0, 0.0], [None, 1.0, 1.0]])
+    assert values.mask.tolist() == [[False] * 3] * 3 + [[True, False, False]]
+    assert values.data[0].tolist() == [-2.0, 0.0, -math.inf] and values.data[1][:2].tolist() == [-1.0, 0.0]
+    assert values.data[2].tolist() == [-math.inf] * 3
+    masked = np.ma.array([[1.0, 1.0]], mask=[[True, False]])
+    assert relative("net", masked).mask.tolist() == [[True, False]]
+
+
+def test_signs_tell_vanishing_from_exploding_in_grey():
+    figure = plots.gradient_heat({"falls": 10.0 ** np.tile(np.arange(-5, 1), (30, 1)),
+                                  "grows": 10.0 ** -np.tile(np.arange(-5, 1), (30, 1))})  # fmt: skip
+    down, up = ([len(marks.get_offsets()) for marks in axes.collections] for axes in figure.axes[:2])
+    assert down[0] > 10 and down[1] == 0 and up[0] == 0 and up[1] > 10
 
 
 def test_profile_marks_what_has_no_logarithm():

@@ -55,7 +55,7 @@ def _quote(text):
 
 def _node(node, flow):
     fill, border, width, dashed = labels.look(node, flow)
-    ink = theme.ink_on(fill)
+    ink = theme.text_on(fill)
     style = ' STYLE="ROUNDED,DASHED"' if dashed else ' STYLE="ROUNDED"'
     value = labels.value(node, flow.scale, flow.has_gradients)
     compact = labels.is_compact(flow)

@@ -2,7 +2,7 @@
 
 from ..files import figure_bytes
 from . import labels, theme
-from .boxes import DETAIL, boxes_of, members_of_folds, room_of_folds, text_width
+from .boxes import DETAIL, boxes_of, drawn_width, members_of_folds, room_of_folds, text_width
 from .layout import GAP, layout, layout_in, layout_pair
 from .pen import Legend, Pen
 from .routes import PRICES
@@ -10,11 +10,11 @@ from .routes import PRICES
 _MARGIN = 14.0
 _DOTS_PER_INCH = 144
 _SCREEN = (1050.0, 600.0)  # points of a laptop's window, 1400 × 800 pixels: what fits is seen whole at full size
+_WHOLE = (1080.0, 675.0)  # of its screen, 1440 × 900 pixels
 _FACTORS = (0.06, 0.12, 0.25, 0.5, 0.75, 1.0, 1.3, 1.6, 2.5)  # on the shape of the room: few columns to many
 _TALLEST = 250.0  # points; what is higher may be wrapped
-_FITTING = 100  # nodes up to which a window may hold a graph
-_FAR = 1.2, 1.4  # of a window's height: one scrolls rather down than aside
-_TERSE_GAP = 16.0
+_TERSE_GAP, _TIGHT_GAP = 16.0, 12.0
+_ANY_BREAK = (0.01,)  # as `PRICES`: low columns, and hardly a thought for what crosses from one to the next
 _MANY = 1000  # nodes from which on speed counts
 _TRY_UP_TO = 2000  # nodes and edges up to which several layouts are tried
 
@@ -51,11 +51,7 @@ def draw(flow, *, wrap=True):
     from matplotlib.figure import Figure
 
     boxes = boxes_of(flow)
-    room = _SCREEN[0] - 2 * _MARGIN, _SCREEN[1] - 2 * _MARGIN - Legend(flow, _SCREEN[0]).height
-    placed = place(flow, boxes, room) if wrap else _in_one_column(flow, boxes)
-    for far in _FAR:
-        if wrap and placed.width > room[0] and len(boxes) <= _FITTING:
-            placed = place(flow, boxes, (room[0], far * room[1]), _TERSE_GAP)
+    boxes, placed = _on_a_screen(flow, boxes) if wrap else (boxes, _in_one_column(flow, boxes))
     legend = Legend(flow, placed.width)
     if placed.height + legend.height + 2 * _MARGIN > _SCREEN[1]:  # there is more room at the sides
         legend = Legend(flow, max(placed.width, _SCREEN[0] - 2 * _MARGIN))
@@ -66,7 +62,7 @@ def draw(flow, *, wrap=True):
     figure = Figure(figsize=(width * shrink / 72.0, height * shrink / 72.0), facecolor=theme.PAPER)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
-    _prepare(axes, width, height)
+    prepare(axes, width, height)
     pen = _pen_for(flow)(axes, shrink)
     pen.legend(legend, _MARGIN, _MARGIN)
     left = _MARGIN + max(0.0, (legend.width - placed.width) / 2)
@@ -118,16 +114,43 @@ def _room(axes):
 
 
 def _paint(axes, flow, boxes, placed, room, size, above):
-    _prepare(axes, room[0] / size, room[1] / size)
+    prepare(axes, room[0] / size, room[1] / size)
     pen = Pen(axes, size)
     pen.graph(flow, boxes, placed, (room[0] / size - placed.width) / 2, above + _MARGIN)
     return pen
 
 
-def _prepare(axes, width, height):
+def prepare(axes, width, height):
+    """Give axes points as their unit, y downwards, and nothing of their own."""
     axes.set_xlim(0.0, width)
     axes.set_ylim(height, 0.0)
     axes.axis("off")
+
+
+def _on_a_screen(flow, boxes):
+    """(boxes, layout) for a laptop: whole in its window or on its screen if it can be, or else no wider than that."""
+    brief = boxes_of(flow, brief=True)
+    for words, screen, gap in ((boxes, _SCREEN, GAP), (boxes, _WHOLE, _TERSE_GAP), (boxes, _WHOLE, _TIGHT_GAP),
+                               (brief, _WHOLE, _TERSE_GAP), (brief, _WHOLE, _TIGHT_GAP)):  # fmt: skip
+        window = _window(flow, screen)
+        if sum(box.width * box.height for box in words) > window[0] * window[1] and not _is_large(flow):
+            continue
+        placed = place(flow, words, window, gap)
+        if (placed.width <= window[0] and placed.height <= window[1]) or _is_large(flow):
+            return words, placed
+    sizes, edges, room, together, label = _measures(flow, boxes)
+    how = {"room": room, "together": together, "label": label, "gap": _TERSE_GAP, "scroll": True}
+    return boxes, layout_in(_window(flow, _WHOLE), sizes, edges, factors=_FACTORS, tallest=_TALLEST, **how)
+
+
+def _window(flow, screen):
+    """The room (width, height) that margins and legend leave on a screen."""
+    return screen[0] - 2 * _MARGIN, screen[1] - 2 * _MARGIN - Legend(flow, screen[0]).height
+
+
+def _is_large(flow):
+    """Whether a graph is so large that one layout is all it gets."""
+    return len(flow.nodes) + len(flow.edges) > _TRY_UP_TO
 
 
 def place(flow, boxes, window, gap=GAP):
@@ -136,8 +159,10 @@ def place(flow, boxes, window, gap=GAP):
     What does not fit comes closer together, and if that is not enough, its columns break inside blocks.
     """
     sizes, edges, room, together, label = _measures(flow, boxes)
-    factors, tries = _FACTORS, [(gap, PRICES[:1]), (_TERSE_GAP, PRICES[:1]), (_TERSE_GAP, PRICES[1:])]
-    if len(sizes) + len(edges) > _TRY_UP_TO:
+    close = min(gap, _TERSE_GAP)
+    factors, tries = _FACTORS, [(gap, PRICES[:1]), (close, PRICES[:1]), (close, PRICES[1:])]
+    tries += [(close, _ANY_BREAK)] * (close < _TERSE_GAP)
+    if _is_large(flow):
         factors, tries = (1.0,), tries[1:2]
     best, most = None, 0.0
     for space, prices in dict.fromkeys(tries):
@@ -162,9 +187,9 @@ def _measures(flow, boxes):
     edges = [(number[edge.source], number[edge.target], edge.is_skip) for edge in flow.edges]
     together = members_of_folds(flow)
     sizes = [(box.width, box.height) for box in boxes]
-    return sizes, edges, room_of_folds(together), together, widest_share(flow.edges)
+    return sizes, edges, room_of_folds(together), together, widest_share(flow.edges, width=drawn_width)
 
 
-def widest_share(edges, size=DETAIL, bold=False):
-    """Width of the widest number beside a highway, 0 without any."""
-    return max((text_width(labels.share(edge), size, bold) for edge in edges if edge.is_skip), default=0.0)
+def widest_share(edges, size=DETAIL, bold=False, width=text_width):
+    """Width of the widest number beside a highway, 0 without any. width: how texts are measured."""
+    return max((width(labels.share(edge), size, bold) for edge in edges if edge.is_skip), default=0.0)

@@ -49,11 +49,12 @@ def layout(sizes, edges, *, wrap=True, aspect=1.3, room=None, gap=GAP, tallest=T
 
 
 def layout_in(window, sizes, edges, *, factors, tallest, room=None, gap=GAP, together=(), label=0.0,
-              enough=1.0, prices=PRICES):  # fmt: skip
+              enough=1.0, prices=PRICES, scroll=False):  # fmt: skip
     """The layout that shows a graph largest in a window (width, height): of those wrapped for `factors` of its shape.
 
     prices: what breaks into columns are worth, see `columns`. More than `enough` is not better: then the first layout
-    of this size is taken.
+    of this size is taken. scroll: of those no wider than the window that which is lowest, for one scrolls down, not
+    aside; or the narrowest.
     """
     if not sizes:
         return Layout(0.0, 0.0, [], [])
@@ -62,7 +63,8 @@ def layout_in(window, sizes, edges, *, factors, tallest, room=None, gap=GAP, tog
     aspects = [window[0] / window[1] * factor for factor in factors]
     prices = prices if len(factors) > 1 else prices[:1]
     tried = [columns([graph], free, aspect, tallest, price)[0] for price in prices for aspect in aspects]
-    return _largest(([_placed(Page(graph, starts))] for starts in _distinct(tried)), window, enough)[0]
+    pages = ([_placed(Page(graph, starts))] for starts in _distinct(tried))
+    return min(pages, key=lambda one: _scrolled(one[0], window[0]))[0] if scroll else _largest(pages, window, enough)[0]
 
 
 def layout_pair(graphs, keys, *, window=(1.3, 1.0), factors=(1.0,), tallest=TALLEST, gap=GAP):
@@ -102,6 +104,11 @@ def _largest(tried, window, enough):
         if best is None or min(fit, enough) > most * 1.02:
             best, most = placed, min(fit, enough)
     return best
+
+
+def _scrolled(placed, width):
+    """What is less is better to scroll through in a window of this width."""
+    return max(width, placed.width), placed.height
 
 
 def _free(graph, together):

@@ -162,19 +162,22 @@ def share_places(routes, sizes, widths, boxes):
 def _own_pieces(routes):
     """{edge: (x, y0, y1)}, for those that share a lane with others: the upright piece that is an edge's alone.
 
-    It begins where the one before it leaves the lane.
+    It begins where the one before it leaves the lane, or where it comes down in a column that no other reaches.
     """
-    lanes = {}
+    lanes, bundles = {}, {}
     for number, points in enumerate(routes):
         pieces = [pair for pair in itertools.pairwise(points[:-1]) if pair[0][0] == pair[1][0]]
         if len(points) > 3 and pieces:
             (x, begin), (_, end) = pieces[-1]
             lanes.setdefault((points[0], x), []).append((end, begin, number))
+            if points[0][1] == points[1][1]:  # it leaves its node at the side, as ways in a lane do
+                bundles[points[0]] = bundles.get(points[0], 0) + 1
     own = {}
     for (_, x), found in lanes.items():
         for (before, *_), (end, begin, number) in itertools.pairwise([(-math.inf, 0.0, 0), *sorted(found)]):
             own[number] = x, max(begin, before), end
-    return {number: own[number] for found in lanes.values() if len(found) > 1 for *_, number in found}
+    return {number: own[number] for (start, _), found in lanes.items()
+            if len(found) > 1 or bundles.get(start, 0) > 1 for *_, number in found}  # fmt: skip
 
 
 def _beside(piece, size, width):

@@ -1,14 +1,14 @@
 """Draws nodes, edges, folds and the legend of a graph into matplotlib axes whose unit is a point."""
 
 from . import labels, theme
-from .boxes import CAPTION, DETAIL, DETAIL_LINE, PADDING, TITLE, TITLE_LINE, frames, text_width
+from .boxes import CAPTION, DETAIL, DETAIL_LINE, PADDING, TITLE, TITLE_LINE, drawn_width, frames
 from .claim import claim
 from .outline import arrival, outline, share_places, shortened
 
 _BAR = 380.0  # width of the colour bar
 _BESIDE = 40.0  # from the bar to what explains it, where there is room beside it
 _HEADING, _CLAIM, _SMALL = 12.5, 10.0, 8.5  # font sizes
-_SAID, _ROW, _SAMPLE = 15.0, 14.0, 26.0  # height of a line of the claim and of a row; where a row's text begins
+_SAID, _ROW, SAMPLE = 15.0, 14.0, 26.0  # height of a line of the claim and of a row; where a row's text begins
 _FIRST = 26.0  # from the top to what stands below the heading
 _LONGEST_HEADING = 100
 
@@ -23,14 +23,14 @@ class Legend:
         heading, self.caption, self.rows = labels.legend(flow)
         self.flow, self.heading = flow, labels.shorten(heading, _LONGEST_HEADING)
         self.bar = 48.0 if flow.has_gradients else 0.0
-        words = [text_width(self.caption, _SMALL), *(_SAMPLE + text_width(text, _SMALL) for _, text in self.rows)]
+        words = [drawn_width(self.caption, _SMALL), *(SAMPLE + drawn_width(text, _SMALL) for _, text in self.rows)]
         self.is_wide = flow.has_gradients and room >= _BAR + _BESIDE + max(words)
         beside = _BAR + _BESIDE + max(words) if self.is_wide else max(words)
-        self.width = max(_BAR, beside, text_width(self.heading, _HEADING, True))
+        self.width = max(_BAR, beside, drawn_width(self.heading, _HEADING, True))
         self.claim = _lines(claim(flow), max(self.width, room), _CLAIM) if flow.has_gradients else []
         rows = _ROW * (1 + len(self.rows))
         self.height = _FIRST + _SAID * len(self.claim)
-        self.height += (max(self.bar, rows) if self.is_wide else self.bar + rows) + 14.0
+        self.height += (max(self.bar, rows) if self.is_wide else self.bar + rows) + 7.0
 
 
 class Pen:
@@ -81,7 +81,7 @@ class Pen:
                  for (x, y), box in zip(centres, boxes, strict=True)]  # fmt: skip
         taken += [fold.caption_box for fold in folds]
         shares = ["" if placed.crowded and edge.is_skip else labels.share(edge) for edge in flow.edges]
-        sizes = [(text_width(share, DETAIL), DETAIL + 2.0) if share else None for share in shares]
+        sizes = [(drawn_width(share, DETAIL), DETAIL + 2.0) if share else None for share in shares]
         for edge, share, place in zip(flow.edges, shares, share_places(routes, sizes, widths, taken), strict=True):
             if share:
                 self._share(edge, share, place)
@@ -97,7 +97,7 @@ class Pen:
 
     def _node(self, node, box, x, y, flow):
         fill, border, width, dashed = labels.look(node, flow)
-        ink = theme.ink_on(fill)
+        ink = theme.text_on(fill)
         x, y = x - box.width / 2, y - box.height / 2
         self.rounded(
             x, y, box.width, box.height, 5, facecolor=fill, edgecolor=border, linewidth=width * self.size,
@@ -150,8 +150,8 @@ class Pen:
         self.text(x, y, legend.caption, _SMALL, color=theme.INK)
         for key, text in legend.rows:
             y += _ROW
-            self._sample(key, x, y)
-            self.text(x + _SAMPLE, y, text, _SMALL, color=theme.INK)
+            self.sample(key, x, y)
+            self.text(x + SAMPLE, y, text, _SMALL, color=theme.INK)
 
     def _colour_bar(self, scale, x, y):
         cells, ink = 40, {"color": theme.INK}
@@ -167,7 +167,8 @@ class Pen:
         for i, word in enumerate(("▼ vanishing", labels.MIDDLE, "exploding ▲")):
             self.text(x + i * _BAR / 2, y + 31.0, word, _SMALL, ha=("left", "center", "right")[i], **ink)
 
-    def _sample(self, key, x, y):
+    def sample(self, key, x, y):
+        """A sample of a mark, beside which a row of `labels.legend` says what it means."""
         if key == "width":
             corners = [(x, y - 0.5), (x + 20.0, y - 3.0), (x + 20.0, y + 3.0), (x, y + 0.5)]
             self.polygon(corners, theme.TRUNK)
@@ -180,6 +181,7 @@ class Pen:
         elif key == "strip":
             for i, value in enumerate((-0.8, -0.4, 0.0, 0.4)):
                 self.rectangle(x + 5 * i, y - 3.5, 5.0, 7.0, facecolor=theme.colour(value, 1.0))
+            self.rectangle(x, y - 3.5, 20.0, 7.0, facecolor="none", edgecolor=theme.INK, linewidth=0.6)
         elif key != "clipped":
             fill = {"zero": theme.ZERO, "none": theme.NO_GRADIENT, "bad": theme.BAD}[key]
             options = {"linestyle": "--"} if key == "none" else {}
@@ -190,7 +192,7 @@ def _lines(text, room, size):
     """The text in lines that fit into the room."""
     lines = []
     for word in text.split():
-        if lines and text_width(f"{lines[-1]} {word}", size) <= room:
+        if lines and drawn_width(f"{lines[-1]} {word}", size) <= room:
             lines[-1] += f" {word}"
         else:
             lines.append(word)

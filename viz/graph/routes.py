@@ -109,7 +109,8 @@ class Page:
             self.left_lane.append(begin - LANE)
             self.right_lane.append(begin + right - left + LANE)
             self.width = begin + right - left + _lanes_width(graph, count[1])
-            self.height = max(self.height, graph.tops[end - 1] + graph.heights[end - 1] - graph.tops[start] + self.head)
+            foot = graph.tops[end - 1] + graph.heights[end - 1] + graph.room[end - 1][1]
+            self.height = max(self.height, foot - graph.tops[start] + self.head)
 
     def place(self, node):
         """Centre of a node or bend."""

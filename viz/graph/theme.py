@@ -86,9 +86,24 @@ def colour(value, scale):
 
 def ink_on(fill):
     """Black or white, whichever is easier to read on this fill (WCAG relative luminance)."""
-    linear = [(c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _channels(fill)]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return DARK if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
+    return DARK if (_luminance(fill) + 0.05) ** 2 > 0.05 * 1.05 else "#ffffff"
+
+
+def text_on(fill):
+    """The ink for small letters on this fill: `ink_on`, but pure black where that is no 4.5 to 1 (WCAG, level AA)."""
+    ink = ink_on(fill)
+    return "#000000" if ink == DARK and contrast(ink, fill) < 4.5 else ink
+
+
+def contrast(one, other):
+    """How much lighter the lighter of two colours is, from 1 to 21 (WCAG contrast ratio)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(code):
+    linear = [(c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _channels(code)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _channels(code):

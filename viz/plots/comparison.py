@@ -4,7 +4,9 @@ import textwrap
 from typing import NamedTuple
 
 from ..graph import labels, theme
-from ..graph.draw import draw_pair
+from ..graph.boxes import boxes_of, drawn_width
+from ..graph.draw import draw_pair, prepare
+from ..graph.pen import SAMPLE, Pen
 from . import style
 from .heat import draw_heat, relative
 from .profile import draw_activations, draw_gradients
@@ -17,6 +19,8 @@ _HEAD, _GAP = 1.45, 0.85  # inches above the graphs, and between rows
 LEFT, MIDDLE, RIGHT = (0.005, 0.345), (0.41, 0.22), (0.65, 0.345)  # x and width of the three columns
 LINE, LETTERS = 0.24, 145  # inches of a line of the caption, and letters in it
 _LONGEST_REFERENCE, _LONGEST_TITLE = 24, 64
+_MARKS = ("dashed", "dotted", "strip", "zero", "none", "bad", "clipped")  # rows of a graph's legend
+_MARKS_ABOVE, _MARK_LINE = 0.57, 12.5  # inches above the marks; points of a line of them
 _TERSE_FROM = 16  # nodes from which the graphs show names and values only
 
 
@@ -56,10 +60,12 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
 
     write_title(figure, title)
     draw_legend(place(MIDDLE, 0.85, 0.16), left.flow, right.flow)
+    terse = is_terse(left.flow, right.flow)
+    draw_marks(figure, left.flow, right.flow, terse)
     for column, side in ((LEFT, left), (RIGHT, right)):
         write_heading(figure, column[0] + 0.005, 1.0 - (_HEAD - 0.2) / height, 0.2 / height, side.flow)
     graphs = [place(column, _HEAD + 0.2, _GRAPHS - 0.2) for column in (LEFT, RIGHT)]
-    draw_pair(graphs, (left.flow, right.flow), terse=max(len(s.flow.nodes) for s in (left, right)) > _TERSE_FROM)
+    draw_pair(graphs, (left.flow, right.flow), terse=terse)
     _profiles(place, sides, theory)
     above = _HEAD + _GRAPHS + _GAP
     for panels in rows:
@@ -137,7 +143,7 @@ def write_title(figure, title):
 
 def write_heading(figure, x, y, below, flow):
     """A net's name, and in small its loss, at (x, y) of the figure."""
-    loss = "" if flow.loss is None else f"loss {flow.loss:.4g} in this step"
+    loss = "" if flow.loss is None else f"loss {flow.loss:.4g} in this step".replace("nan", "NaN").replace("inf", "Inf")
     name = labels.plain(flow.title or "")
     figure.text(x, y, style.words(name), fontsize=14, fontweight="bold", color=style.INK)
     figure.text(x, y - below, loss, fontsize=10, color=theme.FAINT)
@@ -163,5 +169,31 @@ def draw_legend(axes, left, right):
     x, y, down = RIGHT[0] + 0.03, place.y1 + 0.35 / figure.get_figheight(), 0.19 / figure.get_figheight()
     for i, line in enumerate(lines):
         figure.text(x, y - i * down, style.words(line), fontsize=9, va="center", color=style.INK)
-    words = {"fontsize": 9, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}
-    figure.text(x, y - len(lines) * down, "━━ highway: skips the branch beside it", **words)
+    if any(edge.is_skip for flow in (left, right) for edge in flow.edges):
+        words = {"fontsize": 9, "fontweight": "bold", "va": "center", "color": theme.HIGHWAY}
+        figure.text(x, y - len(lines) * down, "━━ highway: skips the branch beside it", **words)
+
+
+def is_terse(*flows):
+    """Whether graphs are so large that in a sheet they show names and values only."""
+    return max(len(flow.nodes) for flow in flows) > _TERSE_FROM
+
+
+def draw_marks(figure, left, right, terse):
+    """Below the title: the marks that occur in one of two graphs, each with a sample, as below a graph on its own."""
+    rows = dict(row for flow in (left, right) for row in labels.legend(flow)[2] if row[0] in _MARKS)
+    if not any(box.strip for flow in (left, right) for box in boxes_of(flow, terse)):
+        rows.pop("strip", None)
+    inches, x = figure.get_figheight(), 0.015 * WIDTH * 72.0
+    width, height = MIDDLE[0] * WIDTH * 72.0 - x, 3 * _MARK_LINE
+    below = (_MARKS_ABOVE + height / 72.0) / inches
+    axes = figure.add_axes((0.0, 1.0 - below, width / 72.0 / WIDTH, height / 72.0 / inches))
+    prepare(axes, width, height)
+    pen, begin, y = Pen(axes, 1.0), x, _MARK_LINE / 2
+    for key, text in sorted(rows.items(), key=lambda row: _MARKS.index(row[0])):  # the same for both orders
+        needed = SAMPLE + drawn_width(text, 8.5)
+        if x > begin and x + needed > width:
+            x, y = begin, y + _MARK_LINE
+        pen.sample(key, x, y)
+        pen.text(x + SAMPLE, y, text, 8.5, color=style.INK)
+        x += needed + 14.0

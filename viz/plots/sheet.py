@@ -6,7 +6,19 @@ from ..graph import labels
 from ..graph.draw import draw_pair
 from ..graph.flow import compare_scale
 from . import style
-from .comparison import LEFT, LETTERS, LINE, MIDDLE, RIGHT, WIDTH, draw_legend, write_heading, write_title
+from .comparison import (
+    LEFT,
+    LETTERS,
+    LINE,
+    MIDDLE,
+    RIGHT,
+    WIDTH,
+    draw_legend,
+    draw_marks,
+    is_terse,
+    write_heading,
+    write_title,
+)  # fmt: skip
 from .curves import draw_curves
 from .heat import colour_bar, common_scale, draw_heat, relative
 from .profile import draw_gradients
@@ -33,11 +45,13 @@ def summary_sheet(
     top, bottom, graphs_from = 1.0 - 1.15 / height, (0.3 + LINE * len(lines)) / height, 0.32 if heat else 0.09
     write_title(figure, title)
     draw_legend(figure.add_axes((MIDDLE[0], 1.0 - 1.01 / height, MIDDLE[1], 0.16 / height)), left, right)
+    terse = is_terse(left, right)
+    draw_marks(figure, left, right, terse)
     graphs = []
     for (x, width), flow in ((LEFT, left), (RIGHT, right)):
         write_heading(figure, x + 0.01, top - 0.15 / height, 0.2 / height, flow)
         graphs.append(figure.add_axes((x, graphs_from, width, top - 0.4 / height - graphs_from)))
-    draw_pair(graphs, (left, right), terse=max(len(left.nodes), len(right.nodes)) > 16)
+    draw_pair(graphs, (left, right), terse=terse)
     middle = graphs_from + (top - graphs_from) * 0.5
     low = graphs_from + 0.035
     from_y = middle + 0.03 if curves else low
