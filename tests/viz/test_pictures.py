@@ -252,20 +252,22 @@ def test_the_layers_on_a_highway_are_one_node_of_their_own():
 
 
 def _points(path):
-    """The way of an SVG path, curves in small steps."""
+    """The way of an SVG path of the page, which goes on from where the pen is; curves in small steps."""
     line = []
-    for command, numbers in re.findall(r"([MLQC])([^MLQC]*)", re.search(r' d="([^"]*)"', path)[1]):
-        at = [tuple(map(float, pair.split(","))) for pair in numbers.split()]
-        if command in "ML":
-            line += at
-        else:
-            controls = [line[-1], *at]
-            for step in range(1, 7):
-                points = controls
-                while len(points) > 1:
-                    points = [tuple(a + (b - a) * step / 6 for a, b in zip(p, q, strict=True))
-                              for p, q in itertools.pairwise(points)]  # fmt: skip
-                line.append(points[0])
+    for command, text in re.findall(r"([Mhvlqc])([^Mhvlqc]*)", re.search(r' d="([^"]*)"', path)[1]):
+        numbers = list(map(float, re.findall(r"-?\d+", text)))
+        if command == "M":
+            line.append(tuple(numbers))
+            continue
+        x, y = line[-1]
+        steps = {"h": [*numbers, 0.0], "v": [0.0, *numbers]}.get(command, numbers)
+        controls = [(x, y), *((x + dx, y + dy) for dx, dy in zip(steps[::2], steps[1::2], strict=True))]
+        for step in range(1, 7):
+            points = controls
+            while len(points) > 1:
+                points = [tuple(a + (b - a) * step / 6 for a, b in zip(p, q, strict=True))
+                          for p, q in itertools.pairwise(points)]  # fmt: skip
+            line.append(points[0])
     return line
 
 
