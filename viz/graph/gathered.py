@@ -1,6 +1,6 @@
 """What a small graph did, gathered as the tape tells it and not yet looked at; `repeat.py` says why."""
 
-from tinygrad_course.kernels.buffers import copy as copy_of
+from tinygrad_course.kernels import buffers
 
 from .details import line_outside
 from .stats import measure_all
@@ -66,7 +66,7 @@ class Gathered:
             self._room -= data.nbytes
             if tensor.node is None and type(tensor).__name__ != "Parameter":
                 if data.nbytes <= _QUICKLY_COPIED and data.dtype.kind == "f":
-                    copy = copy_of(data)
+                    copy = data.copy() if data.nbytes < buffers.LARGE else buffers.copy(data)
                 else:
                     (row,) = measure_all([data])
             known = self.leaf_of[id(tensor)] = tensor, copy, row, -1 - len(self.leaf_of)

@@ -49,7 +49,7 @@ class Pattern:
         if not {*roots, *map(_NODE, went), *(edge for edge in edges if edge.order)} <= set(nodes):
             return None
         self = cls()
-        self.trace, self.history, self.constants = trace, History(structure), gathered.constants
+        self.trace, self.constants = trace, gathered.constants
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]
@@ -59,6 +59,8 @@ class Pattern:
         records = trace.leaf_records
         self.variables = [i for i in indices if not records[i].is_parameter]  # the caller's: new numbers in each step
         self._lay_out(gathered)
+        # Of a `Step`, in forward order: rows of the gradients and of the outputs.
+        self.history = History(structure, [self.arrived[::-1], self.visited[::-1]], self.count)
         self.plan = _plan_of(gathered, self.met)
         later = [k for k in range(len(self.totals)) if k not in self.several]
         self.later = [self.rows_of_totals[k] for k in later]
@@ -93,11 +95,9 @@ class Pattern:
         self.first_shape = gathered.ran[0][3].shape
         self.size, self.first_leaf = len(gathered.ran), self.seeds.stop + len(self.several)
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
-        # Two tables of rows, one for the last step, one for the next; and where in them a `Step`'s numbers are, the RMS
-        # of the gradients and of the outputs in forward order.
+        # Two tables of rows, one for the last step, one for the next.
         self._tables = [np.empty((self.count, COLUMNS)) for _ in range(2)]
         self._objects = np.empty(self.count, np.int64)  # the addresses of the arrays
-        self.places = COLUMNS * np.array([*self.arrived[::-1], *self.visited[::-1]])
 
     def may_fit(self, gathered):
         """Whether a first look finds nothing else: as many operations, and an output of the same shape."""
@@ -212,7 +212,7 @@ class Repeat:
     def step(self, loss):
         """What `History.step` makes its `Step` of, when somebody asks for it."""
         history = self.pattern.history
-        return history, loss, history.add(self.rows, self.pattern.places)
+        return history, loss, history.add(self.rows[:, 0])
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""

@@ -37,22 +37,26 @@ class Step(NamedTuple):
 
 
 class History:
-    """The numbers of steps of one structure, in one array that grows: a `Step` is made when somebody asks for it."""
+    """The numbers of steps of one structure, in one array that grows: a `Step` is made when somebody asks for it.
 
-    def __init__(self, structure):
-        self._structure, self._numbers, self._count = structure, np.empty((16, 2 * len(structure.labels))), 0
+    rows: in a table of numbers, those of the gradients and those of the outputs; count: how many rows it has.
+    """
 
-    def add(self, rows, places):
-        """Keep what is at these places of a table of numbers; returns the index of the step."""
+    def __init__(self, structure, rows, count):
+        self._structure, self._rows, self._count = structure, np.array(rows), 0
+        self._numbers = np.empty((16, count))
+
+    def add(self, column):
+        """Keep the first column of such a table; returns the index of the step."""
         index, self._count = self._count, self._count + 1
         if index == len(self._numbers):
             self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)])
-        rows.take(places, out=self._numbers[index], mode="clip")  # which checks no place, and copies nothing twice
+        self._numbers[index] = column
         return index
 
     def step(self, loss, index):
         """The `Step` that was added at this index."""
-        return Step(loss, self._structure, *self._numbers[index].reshape(2, -1))
+        return Step(loss, self._structure, *self._numbers[index, self._rows])
 
 
 def signature(trace, visited):
