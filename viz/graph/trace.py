@@ -115,7 +115,8 @@ class Trace:
 
     def known_parameters(self):
         """The parameters among the leaves, (records, indices), the same in every step of a run."""
-        records = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
+        living = {id(one.reference()): one for one in self.leaf_records if one.is_parameter and one.reference() is not None}
+        records = list(living.values())  # of one that was frozen or thawed the last record
         places = {id(one.reference()): (one.reference, i, one.requires_grad) for i, one in enumerate(records)}
         return records, places
 
@@ -163,6 +164,13 @@ class Trace:
         kept = self.ancestors([order for order, record in self.records.items() if record[8]() is not None])
         self.records = {order: record for order, record in self.records.items() if order in kept}
         self._made = {key: entry for key, entry in self._made.items() if entry[0]() is not None}
+
+    def as_it_is(self):
+        """A copy to which nothing is added any more."""
+        other = copy.copy(self)
+        other.records, other.leaf_records, other.details = dict(self.records), list(self.leaf_records), dict(self.details)
+        other.saved_bytes, other.multiply_adds = dict(self.saved_bytes), dict(self.multiply_adds)
+        return other
 
     def without_tensors(self):
         """A copy that refers to nothing alive, to be kept in a file."""

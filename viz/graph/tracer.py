@@ -47,8 +47,8 @@ class Tracer(Observer):
 
     def forward(self, node, inputs, output, before=None):
         """Record an operation. `before`: what was seen of one that ran before: its output, the row of numbers that
-        describes it or None, the line of the program and the bytes that it saved, or None."""
-        data, numbers, line, saved = before or (output._data, None, None, None)
+        describes it or None, the line of the program, the bytes that it saved and the `Look` at it, or None."""
+        data, numbers, line, saved, look = before or (output._data, None, None, None, None)
         trace = self._trace_for(node) if self._done else self._trace
         records, indices, sources = trace.records, trace.leaf_indices, []
         for edge, tensor in zip(node.edges, inputs):
@@ -78,7 +78,8 @@ class Tracer(Observer):
         if count is not None:
             trace.multiply_adds[order] = count(inputs)
         if self._details:
-            trace.details[order] = Look(line if before else line_outside()).at_output(node, data)
+            look = trace.details[order] = look or Look().at_output(node, data)
+            look.line = line if before else line_outside()
         if len(records) > self._sweep_at:
             trace.sweep()
             self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))

@@ -130,7 +130,7 @@ class Watcher(Tracer):
 
     def changing(self):
         self._look_closer()
-        if self._gathered is None or self._gathered.ran:
+        if self._gathered is None or self._gathered.ran or self._gathered.began is not None:
             self._replay()
             self._catch_up()
             self._current.table.settle()
@@ -143,7 +143,7 @@ class Watcher(Tracer):
             self._tell_tracer()
             self._wait -= 1
         else:
-            self._gathered = gathered = Gathered(self._overflow, self._details and self._thorough)
+            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough)
             self.forward, self.ran = gathered.forward, gathered.ran
             known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
@@ -171,7 +171,7 @@ class Watcher(Tracer):
         self._known_rows = gathered.seen()
         if gathered.began is None:
             gathered.note_saved()
-        facts = gathered.rows, self._lines_of(gathered) if self._details else (), gathered.saved or ()
+        facts = gathered.rows, self._lines_of(gathered) if self._details else (), gathered.saved or (), gathered.looks
         for (node, inputs, output, data), *known in zip_longest(gathered.ran, *facts):
             self.forward(node, inputs, output, (data, *known))
         self._known_rows = {}
@@ -198,8 +198,10 @@ class Watcher(Tracer):
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0
                 self._held, self._thorough = (repeat, gathered if self._details else None), False
-                if pattern.bytes_later > ROOM:
-                    repeat.look_closer()
+                if self._details:
+                    gathered.copy_what_was_given()
+                if pattern.bytes_later > ROOM or gathered.shows_what_was_given():
+                    self._look_closer()
                 return repeat.step(self._loss)
         return None
 

@@ -1,0 +1,391 @@
+"""A recording against an observer that copies all it is told of, and against one that puts nothing off."""
+
+import contextlib
+import copy
+
+import numpy as np
+import pytest
+import viz_nets as nets
+
+import tinygrad_course as tg
+import viz
+from tinygrad_course import nn
+from tinygrad_course.base import array_of
+from tinygrad_course.function import Function
+from tinygrad_course.modes import Observer, observe
+from viz.graph.repeat import Repeat
+from viz.graph.stats import measure
+
+
+class Copier(Observer):
+    """Copies every array at the moment it is shown."""
+
+    keeps_arrays = False
+
+    def __init__(self):
+        self.outputs, self.operands, self.passes, self.sent = {}, {}, [], {}
+
+    def forward(self, node, inputs, output):
+        self.outputs[node.order] = measure(np.array(output._data))
+        self.operands[node.order] = [None if one is None else measure(np.array(one._data)) for one in inputs]
+
+    def begin_backward(self, outputs, gradients):
+        self.passes.append({})
+
+    def backward(self, node, gradient, contributions):
+        self.passes[-1][node.order] = measure(np.array(gradient))
+        self.sent[node.order] = tuple([None if c is None else measure(np.array(array_of(c))) for c in contributions])
+
+
+def _check(recording, copier):
+    """Every number of the recording is that of the array when it was shown."""
+    trace = recording.trace
+    arrived = {order: numbers for one in copier.passes for order, numbers in one.items()}
+    reads, contributions = {}, {}
+    for order, operation in sorted(trace.operations.items()):
+        if order in copier.outputs:
+            assert operation.activation == copier.outputs[order], operation.name
+        if operation.gradient is not None:
+            assert operation.gradient == arrived[order] and operation.sent == copier.sent[order], operation.name
+        for place, source in enumerate(operation.sources):
+            if source is not None and source.leaf is not None and order in copier.operands:
+                reads.setdefault(source.leaf, copier.operands[order][place])
+                contributions.setdefault(source.leaf, []).append(operation.sent[place])
+    for index, leaf in enumerate(trace.leaves):
+        assert leaf.is_parameter or index not in reads or leaf.activation == reads[index]
+        alone = [one for one in contributions.get(index, ()) if one is not None]
+        assert len(alone) > 1 or leaf.gradient == (alone[0] if alone else None)
+    passes = [one for one in copier.passes if one]
+    for step, one in zip(recording.steps, passes, strict=True):
+        orders = list(one)[::-1]
+        np.testing.assert_array_equal(step.gradient_rms, [one[order].rms for order in orders])
+        np.testing.assert_array_equal(step.activation_rms, [_rms(copier.outputs.get(order)) for order in orders])
+
+
+def _rms(numbers):
+    return np.nan if numbers is None else numbers.rms
+
+
+def _facts(recording):
+    """All that a recording says but bytes and lines of the program, as a text, for nan is not nan."""
+    trace = recording.trace
+    rank = {order: k for k, order in enumerate(sorted(trace.operations))}
+    leaves = [tuple(getattr(leaf, name) for name in leaf.__slots__) for leaf in trace.leaves]
+    return repr([
+        [(rank[o.order], o.name, o.scope, o.shape, o.dtype, o.activation, o.gradient, o.sent, o.details[:4],
+          [s and (rank.get(s.operation), s.leaf is not None and leaves[s.leaf]) for s in o.sources])
+         for _, o in sorted(trace.operations.items())],
+        [leaf for leaf in leaves if leaf[-1]], [rank[order] for order in trace.roots],
+        [trace.table[row] for row in trace.seeds.values()],
+        [(step.loss, step.structure, list(step.gradient_rms), list(step.activation_rms)) for step in recording.steps],
+    ])  # fmt: skip
+
+
+def _run(loop, watch, at_once=False, **options):
+    """The recording of a loop, and how often a step was like one before."""
+    tg.manual_seed(3)
+    repeats = []
+    with viz.record(**options) as recording, contextlib.nullcontext() if watch is None else observe(watch):
+        if at_once:
+            recording._wait = 1 << 40
+            recording._tell_tracer()
+        loop(lambda: repeats.append(type(recording._last) is Repeat), recording)
+    assert recording._held is None and recording._gathered is None and not recording._patterns
+    return recording, sum(repeats)
+
+
+# ------------------------------------------------------------------------------------------------ loops
+
+
+def _nothing(*_):
+    pass
+
+
+def _train(before=_nothing, between=_nothing, after=_nothing, data=lambda k: nets.data(), net=nets.net, steps=5):
+    """A loop that trains; what it does before the forward pass, before and after backward."""
+
+    def loop(seen, recording):
+        model = net(1)
+        optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+        for k in range(steps):
+            optimizer.zero_grad()
+            before(model)
+            x, y = data(k)
+            loss = nets.loss_of(model, x, y)
+            between(model, x, loss, recording)
+            loss.backward()
+            seen()
+            after(model, x, loss, recording)
+            optimizer.step()
+
+    return loop
+
+
+def _each_gradient(change):
+    return _train(after=lambda model, *_: [change(p) for p in model.parameters()])
+
+
+def _hooked(hook):
+    def net(blocks):
+        model = nets.net(blocks)
+        for parameter in model.parameters():
+            parameter.register_hook(lambda gradient: hook(gradient))
+        return model
+
+    return _train(net=net)
+
+
+def _passes(step, parameters=None, count=6):
+    """A loop of `step(k, w, seen)` with a tensor w."""
+
+    def loop(seen, recording):
+        w = tg.tensor(np.arange(6.0, dtype=np.float32).reshape(2, 3), requires_grad=True)
+        for k in range(count):
+            step(k, w, seen)
+
+    return loop
+
+
+def _keep_and_write(kept):
+    """A change that writes into all arrays of gradients that it got hold of before."""
+
+    def change(p):
+        for array in kept:
+            array[...] = 7.0
+        kept.append(p.grad.numpy())
+
+    return change
+
+
+def _set_to_zero(seen, recording):
+    model = nets.net(1)
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(5):
+        nets.loss_of(model).backward()
+        seen()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+
+
+def _accumulate(seen, recording):
+    model = nets.net(1)
+    for _ in range(5):
+        nets.loss_of(model).backward()
+        seen()
+
+
+def _twice(seen, recording):
+    model = nets.net(1)
+    for _ in range(4):
+        loss = nets.loss_of(model)
+        loss.backward(retain_graph=True)
+        seen()
+        loss.backward()
+
+
+def _alternating(seen, recording):
+    first, second = nets.net(1), nets.net(1)
+    for _ in range(4):
+        for model in (first, second):
+            nets.loss_of(model).backward()
+            seen()
+
+
+def _adversarial(seen, recording):
+    """The second loss goes on from the first one's graph, which was like one before."""
+    g, d = nn.Linear(3, 5), nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1))
+    for _ in range(5):
+        made = g(tg.randn(4, 3))
+        (d(made.detach()).sum() - d(tg.randn(4, 5)).sum()).backward()
+        seen()
+        d(made).sum().backward()
+
+
+def _second_order(seen, recording):
+    layer = nn.Linear(3, 1)
+    for _ in range(4):
+        x = tg.randn(4, 3)
+        x.requires_grad = True
+        out = (layer(x) * layer(x)).sum()
+        (slope,) = tg.autograd.grad(out, [x], create_graph=True)
+        (out + (slope * slope).sum()).backward()
+        seen()
+
+
+def _frozen_and_thawed(model, *_, number=iter(range(1 << 30))):
+    for parameter in model.stem.parameters():
+        parameter.requires_grad_(next(number) // 2 % 3 != 1)
+
+
+def _double(blocks):
+    return nets.net(blocks).double()
+
+
+def _evaluate(mode):
+    def after(model, x, *_):
+        with mode():
+            model(x).data.argmax(1)
+        for parameter in model.parameters():
+            parameter.grad.zero_()
+
+    return after
+
+
+def _fails_in_forward(model, x, *_):
+    with contextlib.suppress(Exception):
+        model(x)
+        model(tg.ones(2, 3))
+
+
+class Broken(Function):
+    def forward(self, x):
+        return x * 1.0
+
+    def backward(self, dz):
+        raise ZeroDivisionError
+
+
+def _fails_in_backward(model, x, *_):
+    for parameter in model.parameters():
+        parameter.grad.fill_(3.0)
+    with contextlib.suppress(ZeroDivisionError):
+        (Broken()(model(x)) * 2.0).sum().backward()
+
+
+_memory = np.empty((16, 9), np.float32)
+
+
+def _from_memory(k):
+    _memory[...] = np.random.default_rng(k).standard_normal(_memory.shape)
+    return tg.from_numpy(_memory), nets.data()[1]
+
+
+_x = tg.zeros(16, 9)
+
+
+def _given(tensor_of, change):
+    """Backward is given a gradient, in whose memory the caller then writes."""
+
+    def step(k, w, seen):
+        w.grad, given = None, tensor_of(w)
+        given.fill_(k + 1.0)
+        array = given.numpy()
+        change(w).backward(given)
+        seen()
+        array[...] = 100.0
+
+    return _passes(step)
+
+
+def _lone(make, change):
+    """One leaf, whose gradient is changed in place when backward is through."""
+
+    def step(k, w, seen):
+        w.grad = None
+        make(w).backward()
+        seen()
+        change(w.grad)
+
+    return _passes(step)
+
+
+def _hook_in_place(k, w, seen):
+    h = w * 1.0
+    h.register_hook(lambda gradient: (gradient.fill_(5.0), None)[1])
+    loss = (h * 3.0).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+
+
+def _numbers_of(layer, write):
+    """Gets hold of an output's array, and writes there at once or later."""
+    kept = []
+
+    def between(model, x, *_):
+        kept.append(layer(model, x).detach().numpy())
+        if write == "at once":
+            kept[-1].fill(0.0)
+
+    def after(*_):
+        kept[-1].fill(0.0)
+
+    return _train(between=between, after=after)
+
+
+def _look(model, x, loss, recording):
+    assert recording.trace.leaves and recording.trace.operations and repr(recording)
+
+
+def _look_and_change(model, x, loss, recording):
+    assert recording.steps and recording.layers() and recording.trace.leaves
+    for parameter in model.parameters():
+        parameter.grad.fill_(3.0)
+
+
+LOOPS = {  # name: (loop, how many of its steps are like one before)
+    "plain": (_train(), 3),
+    "float64": (_train(net=_double, data=lambda k: (nets.data()[0].double(), nets.data()[1])), 3),
+    "clipped norm": (_train(after=lambda model, *_: nn.utils.clip_grad_norm_(model.parameters(), 1e-3)), 3),
+    "clipped values": (_train(after=lambda model, *_: nn.utils.clip_grad_value_(model.parameters(), 1e-3)), 3),
+    "multiplied": (_each_gradient(lambda p: p.grad.mul_(2.0)), None),
+    "added to": (_each_gradient(lambda p: p.grad.__iadd__(1.0)), None),
+    "part set": (_each_gradient(lambda p: p.grad.__setitem__(0, 5.0)), 3),
+    "written as an array": (_each_gradient(lambda p: p.grad.numpy().fill(5.0)), 3),
+    "by NumPy": (_each_gradient(lambda p: np.multiply(p.grad, 2.0, out=p.grad.data)), 3),
+    "array kept": (_each_gradient(_keep_and_write([])), 3),
+    "a view filled": (_each_gradient(lambda p: p.grad.reshape(-1).fill_(3.0)), None),
+    "detached and filled": (_each_gradient(lambda p: p.grad.detach().zero_()), 3),
+    "initialized": (_each_gradient(lambda p: nn.init.ones_(p.grad)), 3),
+    "replaced": (_each_gradient(lambda p: setattr(p, "grad", tg.ones(*p.shape))), 3),
+    "parameters replaced": (_each_gradient(lambda p: setattr(p, "data", p.data * 0.5)), 3),
+    "deep copies": (_train(before=copy.deepcopy, after=lambda model, *_: copy.deepcopy(model)), None),
+    "set to zero": (_set_to_zero, 3),
+    "accumulated": (_accumulate, 3),
+    "twice through one graph": (_twice, None),
+    "two nets": (_alternating, None),
+    "adversarial": (_adversarial, 3),
+    "second order": (_second_order, 0),
+    "a hook returns": (_hooked(lambda gradient: gradient * 2.0), None),
+    "a hook changes": (_hooked(lambda gradient: (gradient.mul_(2.0), None)[1]), None),
+    "a hook fills": (_hooked(lambda gradient: (gradient.fill_(2.0), None)[1]), 3),
+    "a hook writes": (_hooked(lambda gradient: gradient.numpy().fill(2.0)), 3),
+    "hooks on the way": (_passes(_hook_in_place), 0),
+    "frozen and thawed": (_train(after=_frozen_and_thawed, steps=9), None),
+    "batches of all sizes": (_train(data=lambda k: nets.data(samples=[16, 16, 16, 5, 16, 5, 5, 7][k]), steps=8), None),
+    "memory written between": (_train(data=_from_memory, between=lambda *_: _memory.fill(100.0)), 3),
+    "memory written after": (_train(data=_from_memory, after=lambda *_: _memory.fill(100.0)), 3),
+    "x copied into": (_train(data=lambda k: (_x.copy_(nets.data()[0] * float(k)), nets.data()[1])), None),
+    "x set": (_train(after=lambda model, x, *_: x.__setitem__(0, 5.0)), 3),
+    "x changed between": (_train(between=lambda model, x, *_: x.zero_()), None),
+    "evaluated": (_train(after=_evaluate(tg.no_grad)), None),
+    "evaluated on the tape": (_train(after=_evaluate(tg.enable_grad)), None),
+    "fails in forward": (_train(before=lambda model: _fails_in_forward(model, tg.ones(2, 9))), None),
+    "fails in backward": (_train(after=_fails_in_backward), None),
+    "looked at between": (_train(between=_look), 0),
+    "looked at after": (_train(after=_look_and_change), 3),
+    "output written at once": (_numbers_of(lambda model, x: model.stem(x), "at once"), 3),
+    "output written after": (_numbers_of(lambda model, x: model.stem(x), "after"), 3),
+    "a gradient given": (_given(tg.ones_like, lambda w: w + 1.0), 4),
+    "a gradient given to a product": (_given(tg.ones_like, lambda w: w * 2.0), 4),
+    "a number given": (_given(lambda w: tg.ones(()), lambda w: w.sum()), 4),
+    "a view of what was given": (_given(lambda w: tg.ones(6), lambda w: w.reshape(6)), 4),
+    "an expanded gradient": (_lone(lambda w: w.sum(), lambda gradient: gradient.fill_(9.0)), 4),
+    "a transposed gradient": (_lone(lambda w: (w.T * _x[:3, :2]).sum(), lambda gradient: gradient.fill_(9.0)), None),
+    "no numbers": (_lone(lambda w: w[:0].exp().sum(), lambda gradient: gradient.fill_(9.0)), 4),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_numbers_are_those_of_the_arrays_when_they_were_shown(name):
+    loop, alike = LOOPS[name]
+    copier = Copier()
+    recording, repeats = _run(loop, copier)
+    _check(recording, copier)
+    assert alike is None or repeats == alike
+
+
+@pytest.mark.parametrize("options", [{}, {"details": True}, {"every": 2}], ids=str)
+@pytest.mark.parametrize("name", LOOPS)
+def test_nothing_differs_from_what_is_recorded_at_once(name, options):
+    loop, _ = LOOPS[name]
+    assert _facts(_run(loop, None, **options)[0]) == _facts(_run(loop, None, at_once=True, **options)[0])
