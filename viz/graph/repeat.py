@@ -49,8 +49,8 @@ class Pattern:
         if not {*roots, *map(_NODE, went), *(edge for edge in edges if edge.order)} <= set(nodes):
             return None
         self = cls()
-        # What runs later may go on from this graph, and is then recorded in the same trace.
-        self.trace, self.history, self.constants = trace.as_it_is(), History(structure), gathered.constants
+        # Where what runs later goes on from this graph, it is recorded in the same trace.
+        self.trace, self.history, self.constants = trace.snapshot(), History(structure), gathered.constants
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]

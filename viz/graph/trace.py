@@ -115,8 +115,8 @@ class Trace:
 
     def known_parameters(self):
         """The parameters among the leaves, (records, indices), the same in every step of a run."""
-        living = {id(one.reference()): one for one in self.leaf_records if one.is_parameter and one.reference() is not None}
-        records = list(living.values())  # of one that was frozen or thawed the last record
+        living = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
+        records = list({id(one.reference()): one for one in living}.values())  # the last of one frozen or thawed since
         places = {id(one.reference()): (one.reference, i, one.requires_grad) for i, one in enumerate(records)}
         return records, places
 
@@ -165,11 +165,12 @@ class Trace:
         self.records = {order: record for order, record in self.records.items() if order in kept}
         self._made = {key: entry for key, entry in self._made.items() if entry[0]() is not None}
 
-    def as_it_is(self):
-        """A copy to which nothing is added any more."""
+    def snapshot(self):
+        """A copy to which nothing is added when the graph goes on."""
         other = copy.copy(self)
-        other.records, other.leaf_records, other.details = dict(self.records), list(self.leaf_records), dict(self.details)
-        other.saved_bytes, other.multiply_adds = dict(self.saved_bytes), dict(self.multiply_adds)
+        other.records, other.leaf_records = self.records.copy(), self.leaf_records.copy()
+        other.saved_bytes, other.multiply_adds = self.saved_bytes.copy(), self.multiply_adds.copy()
+        other.details = self.details.copy()
         return other
 
     def without_tensors(self):
