@@ -40,25 +40,25 @@ def _number(bits, mask):
 
 
 @inner
-def _measure(x, bits, mask, infinity, row):
-    """Add the numbers x, whose bits are `bits`, to a row; their squares to its first column."""
-    real, integer = x.dtype.type, bits.dtype.type
-    for first in range(0, x.size, _CHUNK):
-        last = min(x.size, first + _CHUNK)
+def _measure(place, size, width, real, integer, mask, infinity, row):
+    """Add the numbers at `place`, of `width` bytes each, to a row; their squares to its first column."""
+    for first in range(0, size, _CHUNK):
+        start, count = pointer_to(place + first * width), min(_CHUNK, size - first)
+        x, bits = numba.carray(start, count, real), numba.carray(start, count, integer)
         squares, total, largest, zeros = real(0), real(0), integer(0), integer(0)
-        for i in range(first, last):
+        for i in range(count):  # from 0: Numba sees that no index is negative, and the loop is a quarter quicker
             squares += x[i] * x[i]
             total += x[i]
-            size = integer(bits[i] & mask)
-            largest = integer(max(largest, size))
-            zeros = integer(zeros + integer(size == 0))
+            magnitude = integer(bits[i] & mask)
+            largest = integer(max(largest, magnitude))
+            zeros = integer(zeros + integer(magnitude == 0))
         row[RMS] += squares
         row[SUM] += total
         row[ZEROS] += zeros
         row[LARGEST] = max(row[LARGEST], _number(largest, mask))
         if largest >= infinity:
             row[LARGEST] = np.inf
-            for i in range(first, last):
+            for i in range(count):
                 row[NOT_FINITE] += (bits[i] & mask) >= infinity
 
 
@@ -128,14 +128,13 @@ def _measure_shares(begin, end, found, parts):
             k += 1
         start = (share - found[k, _FIRST]) * _SHARE
         size = min(_SHARE, found[k, _COUNT] - start)
-        numbers = pointer_to(found[k, _PLACE] + start * found[k, _BYTES])
+        width = found[k, _BYTES]
+        place = found[k, _PLACE] + start * width
         parts[share] = 0.0
-        if found[k, _BYTES] == 4:
-            x = numba.carray(numbers, size, np.float32)
-            _measure(x, x.view(np.int32), _MASK_32, _INFINITY_32, parts[share])
+        if width == 4:
+            _measure(place, size, width, np.float32, np.int32, _MASK_32, _INFINITY_32, parts[share])
         else:
-            y = numba.carray(numbers, size, np.float64)
-            _measure(y, y.view(np.int64), _MASK_64, _INFINITY_64, parts[share])
+            _measure(place, size, width, np.float64, np.int64, _MASK_64, _INFINITY_64, parts[share])
 
 
 @inner
@@ -157,17 +156,14 @@ def _add_up(found, parts, table, first):
 
 @kernel
 def _measure_few(lists, plan, place, kinds, table, first):
-    """Describe arrays: those at `place`, or with a plan, those of a step's three lists if they are what it says.
+    """Describe the arrays at `place`; with a plan these are those of a step's three lists, if they are what it says.
 
     Returns how many it could not read, _FOR_ALL_THREADS if they have many numbers, or _NOT_ALIKE. One kernel does
     both, so that both give the same bits.
     """
-    if len(plan) > 0:
-        objects = np.empty(len(table), np.int64)
-        if not find_if_alike(lists[0], lists[1], lists[2], plan, objects):
-            return _NOT_ALIKE
-    else:
-        objects = _objects(place)
+    objects = _objects(place)
+    if len(plan) > 0 and not find_if_alike(lists[0], lists[1], lists[2], plan, objects):
+        return _NOT_ALIKE
     found = np.empty((len(objects) + 1, 4), np.int64)
     shares, numbers, unread = _find(objects, kinds, found, table, first)
     if numbers >= _MANY:
@@ -182,8 +178,8 @@ def _measure_few(lists, plan, place, kinds, table, first):
 def _find_many(place, kinds, table, first):
     objects = _objects(place)
     found = np.empty((len(objects) + 1, 4), np.int64)
-    shares, _, _ = _find(objects, kinds, found, table, first)
-    return found, np.empty((shares, COLUMNS))
+    shares, _, unread = _find(objects, kinds, found, table, first)
+    return found, np.empty((shares, COLUMNS)), unread
 
 
 @shared
@@ -207,18 +203,24 @@ def measure_many(arrays, table, first):
     objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
     place = id(objects)
     unread = _measure_few((0, 0, 0), _NO_PLAN, place, _KINDS, table, first)
-    if unread == _FOR_ALL_THREADS:
-        found, parts = _find_many(place, _KINDS, table, first)
-        _measure_part(found, parts)
-        _finish_many(found, parts, table, first)
-        unread = int(np.count_nonzero(table[first : first + len(arrays), SIZE] < 0.0))
-    return unread
+    return _measure_by_all(place, table, first) if unread == _FOR_ALL_THREADS else unread
 
 
-def measure_if_alike(ran, went, others, plan, table):
+def measure_if_alike(ran, went, others, plan, objects, table):
     """Describe a step's arrays if it is what the plan says (`alike.find_if_alike`). Whether it is, and whether it did.
 
-    Many numbers, or what is no array of floats, or has gaps, is left to `measure_many`.
+    objects: room for the addresses of the arrays. What is no array of floats, or has gaps, is left to `measure_many`.
     """
-    unread = _measure_few((id(ran), id(went), id(others)), plan, 0, _KINDS, table, 0)
+    place = id(objects)
+    unread = _measure_few((id(ran), id(went), id(others)), plan, place, _KINDS, table, 0)
+    if unread == _FOR_ALL_THREADS:
+        unread = _measure_by_all(place, table, 0)
     return unread != _NOT_ALIKE, unread == 0
+
+
+def _measure_by_all(place, table, first):
+    """Describe the arrays at `place` with all threads. How many could not be read."""
+    found, parts, unread = _find_many(place, _KINDS, table, first)
+    _measure_part(found, parts)
+    _finish_many(found, parts, table, first)
+    return unread

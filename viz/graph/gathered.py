@@ -1,6 +1,7 @@
 """What a small graph did, gathered as the tape tells it and not yet looked at; `repeat.py` says why."""
 
 from tinygrad_course.base import array_of, owner_of
+from tinygrad_course.kernels.buffers import copy as copy_of
 
 from .details import Look, line_outside
 from .stats import measure_all
@@ -68,7 +69,7 @@ class Gathered:
             self._room -= data.nbytes
             if tensor.node is None and type(tensor).__name__ != "Parameter":
                 if data.nbytes <= _QUICKLY_COPIED and data.dtype.kind == "f":
-                    copy = data.copy()
+                    copy = copy_of(data)
                 else:
                     (row,) = measure_all([data])
             known = self.leaf_of[id(tensor)] = tensor, copy, row, -1 - len(self.leaf_of)

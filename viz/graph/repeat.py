@@ -97,6 +97,7 @@ class Pattern:
         # Two tables of rows, one for the last step, one for the next; and where in them a `Step`'s numbers are, the RMS
         # of the gradients and of the outputs in forward order.
         self._tables = [np.empty((self.count, COLUMNS)) for _ in range(2)]
+        self._objects = np.empty(self.count, np.int64)  # the addresses of the arrays
         self.places = COLUMNS * np.array([*self.arrived[::-1], *self.visited[::-1]])
 
     def may_fit(self, gathered):
@@ -159,7 +160,8 @@ class Pattern:
             if plan is None or not np.array_equal(plan, self.plan):
                 return None
         else:
-            alike, measured = kernels().measure_if_alike(gathered.ran, gathered.went, others, self.plan, rows)
+            lists = gathered.ran, gathered.went, others
+            alike, measured = kernels().measure_if_alike(*lists, self.plan, self._objects, rows)
             if not alike:
                 return None
         if not measured:
