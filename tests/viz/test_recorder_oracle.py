@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import re
+import threading
 import weakref
 
 import numpy as np
@@ -395,6 +396,58 @@ def test_numbers_are_those_of_the_arrays_when_they_were_shown(name):
 def test_nothing_differs_from_what_is_recorded_at_once(name, options):
     loop, _ = LOOPS[name]
     assert _facts(_run(loop, None, **options)[0]) == _facts(_run(loop, None, at_once=True, **options)[0])
+
+
+def _in_another_thread(work):
+    def after(model, *_):
+        thread = threading.Thread(target=work, args=[model])
+        thread.start()
+        thread.join()
+
+    return _train(after=after)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda model: nets.loss_of(model).backward(),
+        lambda model: nn.utils.clip_grad_norm_(model.parameters(), 1e-3),
+        lambda model: [p.grad.zero_() for p in model.parameters()],
+        lambda model: [p.grad.numpy().fill(0.0) for p in model.parameters()],
+    ],
+    ids=["trains", "clips", "sets to zero", "writes"],
+)
+def test_another_thread_changes_the_gradients(work):
+    loop, copier = _in_another_thread(work), Copier()
+    recording, repeats = _run(loop, copier)
+    _check(recording, copier)
+    assert repeats == 3
+
+
+def test_a_change_in_place_is_told_before():
+    """Every method of a tensor that writes into it says so, and so does every initializer."""
+    changed, before = set(), []
+    watch = Copier()
+    watch.changing = watch.exposing = lambda: before.append(x._data.tobytes())
+    some, rows = tg.ones(3, 3) * 0.5, tg.tensor(np.array([0, 2, 1]))
+    mask, places = tg.tensor(np.eye(3) > 0), tg.tensor(np.array([[0, 1, 2]] * 3))
+    arguments = [(), (0.3,), (0.1, 0.2), (some,), (some, some), (0,), (0, 1), (mask, 2.0), (mask, tg.ones(9)),
+                 (0, rows, some), (0, rows, 3.0), (0, places, some), (0, places, 2.0), ((rows,), some)]  # fmt: skip
+    names = [n for n in dir(tg.Tensor) if (n.endswith("_") and n[0] != "_") or re.fullmatch("__(i[a-z]+|setitem)__", n)]
+    methods = {name: getattr(tg.Tensor, name) for name in names if name != "__init__"}
+    initializers = {f"init.{n}": getattr(nn.init, n) for n in dir(nn.init) if n.endswith("_") and n[0] != "_"}
+    for name, method in (methods | initializers).items():
+        for row in arguments:
+            x = tg.tensor(np.linspace(-0.9, 0.9, 9, dtype=np.float32).reshape(3, 3))
+            array, was = x._data, x._data.tobytes()
+            before.clear()
+            with observe(watch), contextlib.suppress(Exception), np.errstate(all="ignore"):
+                method(x, *row)
+            if array.tobytes() != was:
+                changed.add(name)
+                assert was in before, name
+    assert {"add_", "zero_", "exp_", "clamp_", "masked_fill_", "__iadd__", "init.normal_"} <= changed
+    assert len(changed) > 60
 
 
 def test_parameters_frozen_and_thawed_do_not_pile_up():

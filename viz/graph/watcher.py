@@ -1,6 +1,7 @@
 """Watch the steps of a training run, which are mostly alike."""
 
 import contextlib
+import threading
 from collections import defaultdict
 from itertools import zip_longest
 
@@ -15,6 +16,7 @@ from .tracer import Tracer, loss_of
 
 _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of a last and smaller batch
 _MOST_EXPECTED = 64  # operations whose outputs, each of `modes.SMALL` bytes at most, may wait without being counted
+_looking = threading.Lock()  # another thread may be about to change what is kept
 _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 
 
@@ -135,6 +137,9 @@ class Watcher(Tracer):
             self._catch_up()
             self._current.table.settle()
 
+    def elsewhere(self):
+        self._look_closer()
+
     # ------------------------------------------------------------------------------------ who is told
 
     def _begin_step(self):
@@ -222,10 +227,11 @@ class Watcher(Tracer):
     def _look_closer(self):
         """Look at what nobody needs of each step, if the last one was like an earlier one: gradients of leaves, data,
         and the details. These arrays are kept until the next step, or until they may change."""
-        held, self._held = self._held, None
-        if held is not None:
-            repeat, gathered = held
-            repeat.look_closer(gathered)
+        with _looking:
+            held, self._held = self._held, None
+            if held is not None:
+                repeat, gathered = held
+                repeat.look_closer(gathered)
 
     def _lines_of(self, gathered):
         """The line of the program of each operation that was gathered: if need be, that of such a one before."""
