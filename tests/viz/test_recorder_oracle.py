@@ -29,7 +29,7 @@ class Copier(Observer):
         self.outputs, self.operands, self.passes, self.sent = {}, {}, [], {}
 
     def forward(self, node, inputs, output):
-        self.outputs[node.order] = measure(np.array(output._data))
+        self.outputs[node.order] = measure(np.array(output._data, order="C" if output._viewed else "K"))
         self.operands[node.order] = [None if one is None else measure(np.array(one._data)) for one in inputs]
 
     def begin_backward(self, outputs, gradients):
@@ -304,6 +304,15 @@ def _hook_in_place(k, w, seen):
     loss.backward()
 
 
+def _hook_that_computes(k, w, seen):
+    """In the second pass, too, its operations belong to the graph that backward goes through."""
+    h = w * 1.0
+    h.register_hook(lambda gradient: gradient * 5.0)
+    loss = (h * 3.0).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+
+
 def _numbers_of(layer, write):
     """Gets hold of an output's array, and writes there at once or later."""
     kept = []
@@ -357,6 +366,7 @@ LOOPS = {  # name: (loop, how many of its steps are like one before)
     "a hook fills": (_hooked(lambda gradient: (gradient.fill_(2.0), None)[1]), 3),
     "a hook writes": (_hooked(lambda gradient: gradient.numpy().fill(2.0)), 3),
     "hooks on the way": (_passes(_hook_in_place), 0),
+    "hooks that compute": (_passes(_hook_that_computes), 0),
     "frozen and thawed": (_frozen_and_thawed, None),
     "batches of all sizes": (_train(data=lambda k: nets.data(samples=[16, 16, 16, 5, 16, 5, 5, 7][k]), steps=8), None),
     "memory written between": (_train(data=_from_memory, between=lambda *_: _memory.fill(100.0)), 3),

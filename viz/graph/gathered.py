@@ -82,8 +82,9 @@ class Gathered:
 
     def shows_what_was_given(self):
         """Whether a leaf's gradient lies in the memory of one that backward was given, where the caller may write."""
-        given = self._given()
-        return any([id(owner_of(array_of(gradient))) in given for gradient, ours in self.totals.values() if not ours])
+        views = [gradient for gradient, ours in self.totals.values() if not ours]
+        given = self._given() if views else ()
+        return any([id(owner_of(array_of(gradient))) in given for gradient in views])
 
     def copy_what_was_given(self):
         """Keep copies, where backward went, of gradients that lie in the memory of one that it was given."""

@@ -30,7 +30,7 @@ class Tracer(Observer):
         self._model, self._given, self._details = model, dict(names or {}), bool(details)
         self._names, self._parameters = {}, set()
         self._current, self._last = Trace(), None  # being recorded; the last one with a backward pass, or its `Repeat`
-        self._done = False  # a backward pass has gone through self._trace
+        self._done = self._was_done = False  # a backward pass has gone through self._trace; had, before the last one
         self._loss = None
         self._visited = []  # orders of the operations that backward has reached, the youngest first
         self._arrived = {}  # order -> (the one contribution that is on its way there, its row)
@@ -91,6 +91,7 @@ class Tracer(Observer):
         roots = [output.node.order for output in outputs if output.node is not None]
         if trace.passed and trace.passed.keys() & trace.ancestors(roots):
             trace.forget_gradients()
+        self._done, self._was_done = False, self._done  # what hooks compute meanwhile is no new graph
         self._earlier = {index for index, row in enumerate(trace.leaf_gradients) if row >= 0}
         for output, gradient in zip(outputs, gradients, strict=True):
             if output.node is not None:
@@ -142,6 +143,7 @@ class Tracer(Observer):
     def _end(self):
         """The `Step` of a backward pass that is through; None if it has reached nothing that is known."""
         if not self._visited:
+            self._done = self._was_done
             return None
         trace = self._trace
         self._last, self._done = trace, True
