@@ -17,7 +17,7 @@ import numpy as np
 from .base import TensorBase, array_of, changes, tensor_of
 from .function import FREED, sum_to_shape
 from .kernels import arithmetic, buffers
-from .modes import thread
+from .modes import tell_elsewhere, thread
 
 __all__ = ["backward", "retain_grad"]
 
@@ -152,6 +152,7 @@ def _accumulate(leaf, gradient, whose):
     elif leaf.grad is None:
         leaf.grad = tensor_of(np.asarray(gradient) if whose else buffers.copy(gradient))
     else:
+        tell_elsewhere()  # here all have been told what they need by `end_backward`
         leaf.grad._data += gradient
         leaf.grad._changed_in_place()
 

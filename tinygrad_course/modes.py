@@ -25,6 +25,7 @@ class _Thread(threading.local):
         self.state = State()
 
 
+_watching = {}  # id -> observer, of all threads
 thread = _Thread()  # reading `thread.state` costs as much as calling a function: an operation does it once
 
 
@@ -107,6 +108,7 @@ class Observer:
         contributions).
     `changing()`: a tensor is about to be changed in place: let go of its numbers while they are the old ones.
     `exposing()`: somebody is about to get hold of a tensor's array, and may write there: the same.
+    `elsewhere()`: either is about to happen in another thread, which says so: let go of what is kept between passes.
     `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers.
 
     `ran`, `expects`: as long as the list `ran` has less items than expected, it takes in (node, inputs, output, array
@@ -140,6 +142,9 @@ class Observer:
     def exposing(self):
         pass
 
+    def elsewhere(self):
+        pass
+
     def outside(self, what):
         pass
 
@@ -158,6 +163,7 @@ def _leave(observer):
     now = thread.state
     now.observers = tuple([one for one in now.observers if one is not observer])
     now.resting = tuple([one for one in now.resting if one is not observer])
+    _watching.pop(id(observer), None)
 
 
 def rest(observer, resting=True):
@@ -167,6 +173,7 @@ def rest(observer, resting=True):
         thread.state.resting = (*thread.state.resting, observer)
     else:
         thread.state.observers = (*thread.state.observers, observer)
+        _watching[id(observer)] = observer
 
 
 def outside(what):
@@ -179,12 +186,23 @@ def exposing():
     """Tell those who watch the tape that somebody is about to get hold of a tensor's array."""
     for observer in thread.state.observers:
         observer.exposing()
+    tell_elsewhere()
 
 
 def changing():
     """Tell those who watch the tape that a tensor is about to be changed in place."""
     for observer in thread.state.observers:
         observer.changing()
+    tell_elsewhere()
+
+
+def tell_elsewhere():
+    """Tell those who watch other threads that a tensor is about to be changed in place, or its array to be had."""
+    mine = thread.state.observers
+    if len(_watching) > len(mine):
+        for observer in list(_watching.values()):
+            if observer not in mine:
+                observer.elsewhere()
 
 
 def where():

@@ -1,8 +1,9 @@
 """What a small graph did, gathered as the tape tells it and not yet looked at; `repeat.py` says why."""
 
+from tinygrad_course.base import array_of, owner_of
 from tinygrad_course.kernels import buffers
 
-from .details import line_outside
+from .details import Look, line_outside
 from .stats import measure_all
 from .trace import bytes_saved
 
@@ -18,14 +19,16 @@ class Gathered:
     that backward has reached; began: what it began with; totals: {leaf: (its gradient, …)}, when backward is through.
 
     `forward` is told of what does not go to `ran` by itself; `went` is what an observer's `begin_backward` returns.
-    What does not fit goes to `full`, a method like `forward`.
+    What does not fit goes to `full`, a method like `forward`. `thorough`: lines of the program are gathered, too, if
+    there are to be details.
     """
 
-    __slots__ = ("began", "constants", "leaf_of", "lines", "made", "ran", "rows", "saved", "totals", "went", "_full",
-                 "_room")  # fmt: skip
+    __slots__ = ("began", "constants", "leaf_of", "lines", "looks", "made", "ran", "rows", "saved", "totals", "went",
+                 "_details", "_full", "_room")  # fmt: skip
 
-    def __init__(self, full, with_lines=False):
-        self.lines = [] if with_lines else None  # of the program, one for each operation
+    def __init__(self, full, details=False, thorough=True):
+        self._details, self.looks = details, []  # details of the first outputs, as far as they have been looked at
+        self.lines = [] if details and thorough else None  # of the program, one for each operation
         self.saved = None  # bytes that each operation keeps for backward
         self.ran, self.went, self.began, self.totals = [], [], None, None
         self.rows = []  # of the first outputs, as far as they have been measured
@@ -77,6 +80,23 @@ class Gathered:
         kept = set()
         self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
 
+    def shows_what_was_given(self):
+        """Whether a leaf's gradient lies in the memory of one that backward was given, where the caller may write."""
+        views = [gradient for gradient, ours in self.totals.values() if not ours]
+        given = self._given() if views else ()
+        return any([id(owner_of(array_of(gradient))) in given for gradient in views])
+
+    def copy_what_was_given(self):
+        """Keep copies, where backward went, of gradients that lie in the memory of one that it was given."""
+        given = self._given()
+        self.went = [
+            (node, gradient.copy() if id(owner_of(gradient)) in given else gradient, contributions)
+            for node, gradient, contributions in self.went
+        ]
+
+    def _given(self):
+        return {id(owner_of(gradient)) for gradient in self.began[1]}
+
     def settle(self):
         """Measure what has been shown: somebody has got hold of an array, and may write there."""
         for node, *_ in self.ran:
@@ -84,6 +104,8 @@ class Gathered:
                 if edge is not None and not edge.order and type(edge).__name__ != "Parameter":
                     self._see(edge)
         self.rows += list(measure_all([data for _, _, _, data in self.ran[len(self.rows) :]]))
+        if self._details:
+            self.looks += [Look().at_output(node, data) for node, _, _, data in self.ran[len(self.looks) :]]
 
     def seen(self):
         """{id of a leaf: its row of numbers}, of the leaves that have been looked at."""

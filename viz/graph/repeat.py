@@ -49,7 +49,8 @@ class Pattern:
         if not {*roots, *map(_NODE, went), *(edge for edge in edges if edge.order)} <= set(nodes):
             return None
         self = cls()
-        self.trace, self.constants = trace, gathered.constants
+        # Where what runs later goes on from this graph, it is recorded in the same trace.
+        self.trace, self.constants = trace.snapshot(), gathered.constants
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]
@@ -203,9 +204,10 @@ class Repeat:
 
     def _look_at_details(self, gathered):
         before = self.pattern.trace.details.values()
-        self.looks = [Look(like.line) for like in before]
-        for look, (node, _, _, data) in zip(self.looks, gathered.ran):
-            look.at_output(node, data)
+        later = gathered.ran[len(gathered.looks) :]
+        self.looks = [*gathered.looks, *[Look().at_output(node, data) for node, _, _, data in later]]
+        for look, like in zip(self.looks, before):
+            look.line = like.line
         for place, (_, gradient, _) in zip(self.pattern.visited, gathered.went):
             self.looks[place].at_gradient(gradient)
 

@@ -115,7 +115,8 @@ class Trace:
 
     def known_parameters(self):
         """The parameters among the leaves, (records, indices), the same in every step of a run."""
-        records = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
+        living = [record for record in self.leaf_records if record.is_parameter and record.reference() is not None]
+        records = list({id(one.reference()): one for one in living}.values())  # the last of one frozen or thawed since
         places = {id(one.reference()): (one.reference, i, one.requires_grad) for i, one in enumerate(records)}
         return records, places
 
@@ -163,6 +164,14 @@ class Trace:
         kept = self.ancestors([order for order, record in self.records.items() if record[8]() is not None])
         self.records = {order: record for order, record in self.records.items() if order in kept}
         self._made = {key: entry for key, entry in self._made.items() if entry[0]() is not None}
+
+    def snapshot(self):
+        """A copy to which nothing is added when the graph goes on."""
+        other = copy.copy(self)
+        other.records, other.leaf_records = self.records.copy(), self.leaf_records.copy()
+        other.saved_bytes, other.multiply_adds = self.saved_bytes.copy(), self.multiply_adds.copy()
+        other.details = self.details.copy()
+        return other
 
     def without_tensors(self):
         """A copy that refers to nothing alive, to be kept in a file."""

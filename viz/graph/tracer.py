@@ -30,7 +30,7 @@ class Tracer(Observer):
         self._model, self._given, self._details = model, dict(names or {}), bool(details)
         self._names, self._parameters = {}, set()
         self._current, self._last = Trace(), None  # being recorded; the last one with a backward pass, or its `Repeat`
-        self._done = False  # a backward pass has gone through self._trace
+        self._done = self._was_done = False  # a backward pass has gone through self._trace; had, before the last one
         self._loss = None
         self._visited = []  # orders of the operations that backward has reached, the youngest first
         self._arrived = {}  # order -> (the one contribution that is on its way there, its row)
@@ -47,8 +47,8 @@ class Tracer(Observer):
 
     def forward(self, node, inputs, output, before=None):
         """Record an operation. `before`: what was seen of one that ran before: its output, the row of numbers that
-        describes it or None, the line of the program and the bytes that it saved, or None."""
-        data, numbers, line, saved = before or (output._data, None, None, None)
+        describes it or None, the line of the program, the bytes that it saved and the `Look` at it, or None."""
+        data, numbers, line, saved, look = before or (output._data, None, None, None, None)
         trace = self._trace_for(node) if self._done else self._trace
         records, indices, sources = trace.records, trace.leaf_indices, []
         for edge, tensor in zip(node.edges, inputs):
@@ -78,7 +78,8 @@ class Tracer(Observer):
         if count is not None:
             trace.multiply_adds[order] = count(inputs)
         if self._details:
-            trace.details[order] = Look(line if before else line_outside()).at_output(node, data)
+            look = trace.details[order] = look or Look().at_output(node, data)
+            look.line = line if before else line_outside()
         if len(records) > self._sweep_at:
             trace.sweep()
             self._sweep_at = max(_SWEEP_FROM, 2 * len(trace.records))
@@ -90,6 +91,7 @@ class Tracer(Observer):
         roots = [output.node.order for output in outputs if output.node is not None]
         if trace.passed and trace.passed.keys() & trace.ancestors(roots):
             trace.forget_gradients()
+        self._done, self._was_done = False, self._done  # what hooks compute meanwhile is no new graph
         self._earlier = {index for index, row in enumerate(trace.leaf_gradients) if row >= 0}
         for output, gradient in zip(outputs, gradients, strict=True):
             if output.node is not None:
@@ -141,6 +143,7 @@ class Tracer(Observer):
     def _end(self):
         """The `Step` of a backward pass that is through; None if it has reached nothing that is known."""
         if not self._visited:
+            self._done = self._was_done
             return None
         trace = self._trace
         self._last, self._done = trace, True

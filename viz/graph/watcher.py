@@ -1,6 +1,7 @@
 """Watch the steps of a training run, which are mostly alike."""
 
 import contextlib
+import threading
 from collections import defaultdict
 from itertools import zip_longest
 
@@ -15,6 +16,7 @@ from .tracer import Tracer, loss_of
 
 _PATTERNS = 4  # kinds of steps that are remembered: of a net and its critic, of a last and smaller batch
 _MOST_EXPECTED = 64  # operations whose outputs, each of `modes.SMALL` bytes at most, may wait without being counted
+_looking = threading.Lock()  # another thread may be about to change what is kept
 _LONGEST_WAIT = 16  # steps that are not gathered after one that was too large
 
 
@@ -130,10 +132,13 @@ class Watcher(Tracer):
 
     def changing(self):
         self._look_closer()
-        if self._gathered is None or self._gathered.ran:
+        if self._gathered is None or self._gathered.ran or self._gathered.began is not None:
             self._replay()
             self._catch_up()
             self._current.table.settle()
+
+    def elsewhere(self):
+        self._look_closer()
 
     # ------------------------------------------------------------------------------------ who is told
 
@@ -143,7 +148,7 @@ class Watcher(Tracer):
             self._tell_tracer()
             self._wait -= 1
         else:
-            self._gathered = gathered = Gathered(self._overflow, self._details and self._thorough)
+            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough)
             self.forward, self.ran = gathered.forward, gathered.ran
             known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
@@ -171,7 +176,7 @@ class Watcher(Tracer):
         self._known_rows = gathered.seen()
         if gathered.began is None:
             gathered.note_saved()
-        facts = gathered.rows, self._lines_of(gathered) if self._details else (), gathered.saved or ()
+        facts = gathered.rows, self._lines_of(gathered) if self._details else (), gathered.saved or (), gathered.looks
         for (node, inputs, output, data), *known in zip_longest(gathered.ran, *facts):
             self.forward(node, inputs, output, (data, *known))
         self._known_rows = {}
@@ -198,8 +203,10 @@ class Watcher(Tracer):
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0
                 self._held, self._thorough = (repeat, gathered if self._details else None), False
-                if pattern.bytes_later > ROOM:
-                    repeat.look_closer()
+                if self._details:
+                    gathered.copy_what_was_given()
+                if pattern.bytes_later > ROOM or gathered.shows_what_was_given():
+                    self._look_closer()
                 return repeat.step(self._loss)
         return None
 
@@ -220,10 +227,11 @@ class Watcher(Tracer):
     def _look_closer(self):
         """Look at what nobody needs of each step, if the last one was like an earlier one: gradients of leaves, data,
         and the details. These arrays are kept until the next step, or until they may change."""
-        held, self._held = self._held, None
-        if held is not None:
-            repeat, gathered = held
-            repeat.look_closer(gathered)
+        with _looking:
+            held, self._held = self._held, None
+            if held is not None:
+                repeat, gathered = held
+                repeat.look_closer(gathered)
 
     def _lines_of(self, gathered):
         """The line of the program of each operation that was gathered: if need be, that of such a one before."""

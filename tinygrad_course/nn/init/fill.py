@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from ...generator import default_generator
+from ...modes import changing
 from ..parameter import is_meta
 
 
@@ -22,6 +23,7 @@ def unless_meta(initializer):
 
 def fill(tensor, numbers):
     """Write an array of numbers into a tensor."""
+    changing()
     tensor._data[...] = numbers
     tensor._changed_in_place()
     return tensor
