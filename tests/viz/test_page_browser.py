@@ -8,7 +8,7 @@ import time
 import browser as chromium
 import numpy as np
 import pytest
-from test_page import trained
+from test_page import spoilt_at_the_end, trained
 from viz_nets import loss_of, net, recorded
 
 import tinygrad_course as tg
@@ -648,6 +648,51 @@ def test_nothing_of_the_last_training_step_stands_under_an_earlier_one(browser, 
     assert page.evaluate("document.body.innerText") == seen and page.evaluate(heard) == labels
     assert page.evaluate(said) == "none" and "those of the last one" not in seen
     assert page.complaints() == []
+    page.call("Page.close")
+
+
+def test_the_words_of_every_training_step_fit_their_nodes(browser, tmp_path):
+    """Also where the last step is NaN everywhere; what the last step warns of is not said of earlier ones."""
+    flow = viz.gradient_flow(spoilt_at_the_end(), level="op")
+    page = browser.open(flow.save(tmp_path / "spoilt.html"))
+    gaps = """[...document.querySelectorAll('.nodes>.n')].filter(n => n.querySelector('.v')).map(n =>
+      n.querySelector('.v').getBoundingClientRect().left - n.querySelector('.t').getBoundingClientRect().right)"""
+    said = "[...document.querySelectorAll('.nodes .v')].map(v => v.textContent.replace(/^[▼▲●].*/, 'size'))"
+    warning = "getComputedStyle([...document.querySelectorAll('.n .a')].find(a => a.textContent.includes('⚠'))).display"
+    for step, words in enumerate([{"size"}, {"size"}, {"NaN"}]):
+        page.evaluate(f"(() => {{ const t = document.getElementById('train'); t.value = {step};"
+                      " t.dispatchEvent(new Event('input')); })()")  # fmt: skip
+        assert min(page.evaluate(gaps)) > 3.0, step
+        assert set(page.evaluate(said)) - {"loss"} <= words, step
+        assert (page.evaluate(warning) == "none") == (step < 2)
+    page.call("Page.close")
+
+
+TOLD = [  # values of a training step in hundredths of a decade -> value, mark and words of their node, on a scale of 1
+    ([-50], -0.5, "", "▼ 10^−0.5"),
+    ([9000], None, "zero", "0 exactly"),
+    ([9001], None, "nan", "NaN"),
+    ([9002], None, "inf", "Inf"),
+    ([], None, "", ""),
+    ([-300, -200, -100], -2.0, "", "▼▼ 10^−3.0 … 10^−1.0"),
+    ([-300, -100], -2.0, "", "▼▼ 10^−3.0 … 10^−1.0"),
+    ([9000, -200, -100], -2.0, "", "▼▼ 0 … 10^−1.0"),
+    ([9000, 9000, -100], None, "zero", "0 … 10^−1.0"),
+    ([9001, -200, -100], -1.5, "nan", "NaN … 10^−1.0"),
+    ([9002, -200, -100], -1.5, "inf", "Inf … 10^−1.0"),
+]
+
+
+def test_a_fold_says_of_an_earlier_step_what_it_says_of_the_last(browser, pages):
+    """As in test_marks_inside_a_fold: marks go before sizes, and 0 is the smallest of them."""
+    program = viz.page.document.script()
+    parts = [("const ZERO", "const LEVELS"), ("const signed", "const raised"), ("const arrow", "function times"),
+             ("function told", "/* One graph")]  # fmt: skip
+    helpers = "".join(program[program.index(begin) : program.index(end)] for begin, end in parts)
+    page = browser.open(pages("residual", residual))
+    for values, value, mark, words in TOLD:
+        found = page.evaluate(f"(() => {{ const D = {{scale: 1}}; {helpers} return told({values}); }})()")
+        assert found == {"v": value, "m": mark, "words": words}
     page.call("Page.close")
 
 
