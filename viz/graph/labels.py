@@ -35,7 +35,8 @@ def count(number):
 
 
 def number(value):
-    return f"{value:.4g}".replace("-", "−")
+    """Four digits; NaN and Inf as they are written everywhere else."""
+    return f"{value:.4g}".replace("-", "−").replace("nan", "NaN").replace("inf", "Inf")
 
 
 def value(node, scale, has_gradients=True):
@@ -237,7 +238,7 @@ def legend(flow):
     """(heading, caption of the colour bar, list of (sample, explanation) rows). Samples are keys for a renderer."""
     blocks = {"op": "every operation", "module": "modules", "block": "blocks", "folded": "repeated blocks folded"}
     heading = flow.title or "Gradient flow"
-    loss = "" if flow.loss is None else f", loss {flow.loss:.4g}"
+    loss = "" if flow.loss is None else f", loss {number(flow.loss)}"
     heading = f"{plain(heading)}  ({blocks[flow.level]}{loss})"
     if not flow.has_gradients:
         rows = [("skip", "highway: skips the branch beside it, ⊕ where they merge")]

@@ -15,7 +15,7 @@ BINS = 20  # steps of colour on either side of the reference
 _TOGGLE = 18.0  # room for the button that opens a node
 TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
-_NUMBER = r"(?:[−\d.]+(?:e[−+]\d+)?|nan|inf|−inf)"
+_NUMBER = r"(?:[−\d.]+(?:e[−+]\d+)?|NaN|−?Inf)"
 _GRADIENT = re.compile(rf"(?:, )?gradient {_NUMBER}$")  # a lone number's, shown when it has arrived
 _LAST = re.compile(rf"^(?:value {_NUMBER}(?=$|<)|⚠ .*)")  # its value, and a warning: of the last step of training
 _POWER = re.compile(r"10\^([+−-]?\d+(?:\.\d+)?)")
