@@ -613,6 +613,23 @@ def test_side_by_side_on_one_scale(browser, pages):
     page.call("Page.close")
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "parts"), [(1366, 768, ".words"), (1440, 900, ".words, .formula, .numbers tr:first-child")]
+)
+def test_a_laptop_shows_the_step_of_both_nets_at_once(width, height, parts, browser, tmp_path):
+    """With the slider of a training run, too: the rule of the first net and of the second."""
+    flows = [viz.gradient_flow(trained(residual), title=f"residual: {residual}") for residual in (False, True)]
+    page = browser.open(viz.page.save(tmp_path / "two.html", *flows), width, height)
+    below = f"""(() => {{ const room = document.getElementById('middle').getBoundingClientRect().bottom;
+      return [...document.querySelectorAll('#step .now')].map(card => [...card.querySelectorAll('{parts}')]
+        .filter(part => part.getBoundingClientRect().bottom > room + 0.5).length); }})()"""
+    page.click("#first")
+    for _ in range(9):
+        page.click("#next")
+        assert page.evaluate(below) == [0, 0]
+    page.call("Page.close")
+
+
 def test_a_training_run_recolours(browser, pages):
     page = browser.open(pages("trained", lambda: viz.gradient_flow(trained(False), level="op")))
     colours = "[...document.querySelectorAll('.nodes>.n')].map(n => n.getAttribute('class')).join()"
