@@ -105,6 +105,8 @@ def details(node, compact=False):
         lines.append(f"{operation}  {extents}".strip())
     if node.use and node.kind == "leaf" and node.repeats == 1:
         lines[0] += "  use {} of {}".format(*node.use)
+    elif node.use and node.kind == "input" and node.repeats == 1:  # what is folded away reads it, too
+        lines[0] += f"  read {node.use[1]}×"
     if node.constants:
         lines[0] += "  with " + ", ".join("a constant" if c is None else number(c) for c in node.constants)
     lines += scalar(node)
@@ -118,7 +120,7 @@ def details(node, compact=False):
         lines.append("⚠ forward: the first output with NaN or Inf")
     if node.is_first_bad:
         lines.append("⚠ backward: the first gradient with NaN or Inf")
-    return [shorten(line, _LONGEST_DETAIL) for line in lines if line]
+    return [shorten(line.strip(), _LONGEST_DETAIL) for line in lines if line]
 
 
 def narrow(lines):
