@@ -1,6 +1,7 @@
 """The page in a real Chromium: stepping, searching, opening, pinning, by mouse and by key, and how fast it is."""
 
 import base64
+import itertools
 import json
 import statistics
 import time
@@ -163,6 +164,26 @@ def test_a_fan_out_is_complete_only_when_all_contributions_have_arrived(page):
         readers = [order[e.target] for e in flow.edges if e.source == node.id and e.rms is not None]
         if node.gradient is not None and readers and max(readers) > 1:
             assert coloured[index] == max(readers), node.name
+
+
+def test_what_is_said_of_neighbours_that_wait_does_not_overlap(browser, tmp_path):
+    """The variables of a circuit stand side by side, and each takes part twice."""
+    a, b, c = (tg.tensor(value, requires_grad=True) for value in (3.0, -4.0, 2.0))
+    flow = viz.gradient_flow(lambda: (a * b + tg.maximum(b, c)) * 2 + a * c, names={"a": a, "b": b, "c": c})
+    page = browser.open(flow.save(tmp_path / "circuit.html"))
+    page.key("Home")
+    rects = """[...document.querySelectorAll('.over .pill rect')].map(r => r.getBoundingClientRect())
+      .map(r => [r.left, r.top, r.right, r.bottom])"""
+    most = 0
+    for _ in range(int(page.evaluate(MAX)) - 1):
+        page.key("ArrowRight")
+        found = page.evaluate(rects)
+        most = max(most, len(found))
+        for one, other in itertools.combinations(found, 2):
+            apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+            assert apart, (one, other)
+    assert most >= 4
+    page.call("Page.close")
 
 
 def test_each_parent_edge_carries_its_contribution(page):

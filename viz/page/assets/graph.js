@@ -214,16 +214,23 @@ class Graph extends Camera {
   }
 
   overlay(k, done) {
-    const parts = [], now = this.now;
+    const parts = [], pills = [], now = this.now;  // of the pills: x, y, width
     if (now) {
       parts.push(`<rect class="ring" x="${now.x - 3}" y="${now.y - 3}" width="${now.w + 6}" height="${now.h + 6}" rx="10"/>`);
       const taken = [];
-      for (const e of now.ins) if (e.rms != null && e.drawn) parts.push(pill(...this.beside(e, taken), num(this.sent(e))));
+      for (const e of now.ins) if (e.rms != null && e.drawn) {
+        const text = num(this.sent(e)), spot = this.beside(e, taken);
+        pills.push([...spot, pillWidth(text)]);
+        parts.push(pill(...spot, text));
+      }
     }
     if (!done) for (const item of this.items) {
-      if (item.state === " part") {
-        parts.push(pill(item.x + item.w / 2, item.y + item.h + 9, this.progress(item, k)));
-      }
+      if (item.state !== " part") continue;
+      const text = this.progress(item, k), w = pillWidth(text), x = item.x + item.w / 2;
+      const free = y => pills.every(([px, py, pw]) => Math.abs(px - x) >= (pw + w) / 2 + 2 || Math.abs(py - y) >= 20);
+      const y = [item.y + item.h + 9, item.y - 9, item.y + 11, item.y + item.h + 29, item.y - 29].find(free) || item.y - 9;
+      pills.push([x, y, w]);
+      parts.push(pill(x, y, text));
     }
     this.over.innerHTML = parts.join("");
   }
