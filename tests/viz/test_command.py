@@ -258,6 +258,12 @@ def test_text_shows_highways_marks_and_no_control_characters():
     assert "structure only" in viz.gradient_flow(recording).to_text()
 
 
+def test_a_bar_of_one_decade_is_one_decade_long():
+    flow = viz.gradient_flow(nets.recorded(nets.net(2)))
+    assert flow.with_scale(1).to_text().splitlines()[-2].endswith("is 1 decade long")
+    assert flow.with_scale(2).to_text().splitlines()[-2].endswith("is 2 decades long")
+
+
 def test_a_long_title_and_a_long_operation_are_each_shortened_by_themselves():
     """An unrolled net without modules: names made of operations, and many of them."""
     tg.manual_seed(0)

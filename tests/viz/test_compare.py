@@ -1,16 +1,22 @@
 """The comparison sheet: one scale and reference, aligned blocks, words from the numbers, the same in both orders."""
 
+import copy
+import dataclasses
 import math
 import os
+import re
 
 import numpy as np
 import pytest
 import viz_nets as nets
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import tinygrad_course as tg
 import viz
 from tinygrad_course import models, nn
+from viz.graph import labels
 from viz.graph.layout import layout_pair
+from viz.plots import comparison
 
 
 def _trained(residual, steps=1, depth=12, details=False):
@@ -53,6 +59,36 @@ def test_the_sheet_explains_the_marks_that_occur_in_one_of_its_graphs(sheet):
     assert not any("NaN" in text for text in whole)
     for found in (whole, broken):
         assert found.count("dashed: no gradient returns, as to data") == 1
+
+
+def _marked(marks, flow):
+    """The graph with these marks on its first nodes."""
+    other = copy.copy(flow)
+    first, rest = flow.nodes[: len(marks)], flow.nodes[len(marks) :]
+    made = [dataclasses.replace(node, mark=mark, value=None) for node, mark in zip(first, marks, strict=True)]
+    other.nodes = made + rest
+    other.edges = [dataclasses.replace(flow.edges[0], rms=0.0), *flow.edges[1:]]
+    return other
+
+
+@pytest.mark.parametrize("marks", [[], ["nan"], ["nan", "zero"], ["nan", "zero", "none", "inf"]])
+def test_marks_of_a_sheet_stand_above_the_names_of_its_nets(pair, marks):
+    """However many there are: the head of the sheet grows."""
+    flows = [_marked(marks, viz.gradient_flow(one, level="block", title=name)) for one, name in zip(pair, "ab")]
+    side = [comparison.Side(flow, [1.0], [1.0], np.ones((1, 1)), [], []) for flow in flows]
+    for figure in (comparison.comparison_sheet(*side), viz.summary_sheet(*flows, {"a": [1.0], "b": [1.0]})):
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        names = [text.get_window_extent(renderer) for text in figure.texts if text.get_text() in ("a", "b")]
+        head = next(axes for axes in figure.axes if any("dashed:" in text.get_text() for text in axes.texts))
+        samples = [artist.get_window_extent(renderer) for artist in (*head.patches, *head.texts)]
+        assert len(names) == 2 and min(box.y0 for box in samples) > max(box.y1 for box in names) + 1.0
+
+
+def test_a_loss_that_is_no_number_is_written_as_everywhere():
+    flow = viz.gradient_flow(_spoilt(), title="a")
+    words = flow.to_text() + "".join(labels.tooltip(node)[0] + " ".join(labels.details(node)) for node in flow.nodes)
+    assert "NaN" in words and not re.search(r"\bnan\b|\binf\b", words + labels.legend(flow)[0])
 
 
 def _spoilt():

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pictured_nets
 import pytest
 import viz_nets as nets
 
@@ -508,6 +509,21 @@ def test_a_leaf_with_many_readers_is_drawn_once_per_use():
     inputs = [node for node in flow.nodes if node.kind == "input"]
     assert len(inputs) == 50
     assert {node.name for node in inputs} == {"input"}
+    assert {labels.details(node)[0] for node in inputs} == {"data  3  read 50×"}
+
+
+def test_no_line_of_a_node_begins_with_a_space():
+    a = tg.tensor(2.0, requires_grad=True)
+    flow = viz.gradient_flow(lambda: (a * 3.0).mul(2.0), names={"a": a})
+    lines = [line for node in flow.nodes for line in labels.details(node)]
+    assert "with 2" in lines and all(line == line.strip() for line in lines)
+
+
+@pytest.mark.parametrize("level", ["block", "folded"])
+def test_data_that_folded_steps_read_says_so(level):
+    """Drawn into the first step alone, it would look as if the later ones of a recurrent net had no input."""
+    (data,) = [node for node in pictured_nets.flow("rnn50", level).nodes if node.name == "input"]
+    assert labels.details(data)[0] == "data  8×50×8  read 50×"
 
 
 def test_scalar_graph_with_names():

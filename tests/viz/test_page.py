@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 import time
@@ -15,10 +16,12 @@ from viz_nets import chain as long_chain
 import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
-from viz.graph import claim
+from viz.graph import claim, theme
 from viz.graph.outline import outline
 from viz.page import chain, facts, scene, svg
+from viz.page import run as run_of_page
 from viz.page.packed import as_json, by_column, by_row, packed, unpacked
+from viz.page.run import training
 
 NASTY = ["a<b>&\"c'", "</script><script>alert(1)</script>", "line\nbreak\ttab", "emoji 🧠 ∂", "<!-- -->",
          "{{js}} $& \\1"]  # fmt: skip
@@ -42,6 +45,17 @@ def trained(residual, steps=4):
             optimizer.zero_grad()
             loss_of(model).backward()
             optimizer.step()
+    return recording
+
+
+def spoilt_at_the_end():
+    """A run whose gradients vanish at first; then one layer is as large as float32 can bear, then NaN."""
+    tg.manual_seed(0)
+    model = nn.Sequential(*[nn.Sequential(nn.Linear(9, 9), nn.ReLU()) for _ in range(6)], nn.Linear(9, 4))
+    with viz.record(model) as recording:
+        for factor in (1.0, 3e36, math.nan):
+            model[3][0].weight.data[...] *= factor
+            loss_of(model).backward()
     return recording
 
 
@@ -288,18 +302,44 @@ def test_details_come_with_histogram_dead_and_saturated_shares():
 def test_a_training_run_gives_a_value_for_each_step():
     recording = trained(True)
     flow = viz.gradient_flow(recording)
-    run = facts.training(flow)
+    run = training(flow)
     assert run["step"] == [1, 2, 3, 4] and len(run["values"]) == 4
     for vertex, value in zip(flow.origin.vertices, run["values"][-1], strict=True):
         if value is not None and vertex.node.value is not None:
             assert value / 100 == pytest.approx(vertex.node.value, abs=0.006)
-    assert facts.training(flow_of()) is None
+    assert training(flow_of()) is None
+
+
+@pytest.mark.parametrize(
+    ("rms", "told"),
+    [(0.01, -200), (1.0, 0), (0.0, run_of_page.ZERO), (math.nan, run_of_page.NAN), (math.inf, run_of_page.INF),
+     (1e-320, -32000)],
+)  # fmt: skip
+def test_a_training_run_tells_zero_nan_and_inf_apart(rms, told):
+    assert run_of_page._relative(rms, 1.0) == told
 
 
 def test_the_numbers_of_a_long_run_are_bounded(monkeypatch):
-    monkeypatch.setattr(facts, "_MOST_CELLS", 60)
-    run = facts.training(viz.gradient_flow(trained(True, steps=9)))
+    monkeypatch.setattr(run_of_page, "_MOST_CELLS", 60)
+    run = training(viz.gradient_flow(trained(True, steps=9)))
     assert run["step"][0] == 1 and run["step"][-1] == 9 and len(run["step"]) == 2
+
+
+def test_a_node_has_room_for_what_stands_on_it_at_every_step():
+    flow = viz.gradient_flow(spoilt_at_the_end(), level="op")
+    table = training(flow)["values"]
+    assert run_of_page.NAN in table[-1] and run_of_page.NAN not in table[0]
+    stage = scene.Stage(flow, (1004.0, 600.0))
+    for box in stage.boxes:
+        node = box.node
+        if len(node.members) > 1 or node.is_neutral or node.gradient is None:
+            continue
+        for row in table:
+            value = row[node.members[0]]
+            if value is not None and value < run_of_page.ZERO:
+                words = f"{theme.glyph(value / 100, flow.scale)} {theme.power(value / 100)}"
+                drawn = svg.text_width(node.name, svg.TITLE, True) + svg._value_width(words)
+                assert drawn + 2 * svg.PADDING < box.width, (node.name, words)
 
 
 def test_the_chain_rule_of_a_scalar_graph_with_its_numbers():

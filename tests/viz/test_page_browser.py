@@ -1,6 +1,7 @@
 """The page in a real Chromium: stepping, searching, opening, pinning, by mouse and by key, and how fast it is."""
 
 import base64
+import itertools
 import json
 import statistics
 import time
@@ -8,7 +9,7 @@ import time
 import browser as chromium
 import numpy as np
 import pytest
-from test_page import trained
+from test_page import spoilt_at_the_end, trained
 from viz_nets import loss_of, net, recorded
 
 import tinygrad_course as tg
@@ -163,6 +164,26 @@ def test_a_fan_out_is_complete_only_when_all_contributions_have_arrived(page):
         readers = [order[e.target] for e in flow.edges if e.source == node.id and e.rms is not None]
         if node.gradient is not None and readers and max(readers) > 1:
             assert coloured[index] == max(readers), node.name
+
+
+def test_what_is_said_of_neighbours_that_wait_does_not_overlap(browser, tmp_path):
+    """The variables of a circuit stand side by side, and each takes part twice."""
+    a, b, c = (tg.tensor(value, requires_grad=True) for value in (3.0, -4.0, 2.0))
+    flow = viz.gradient_flow(lambda: (a * b + tg.maximum(b, c)) * 2 + a * c, names={"a": a, "b": b, "c": c})
+    page = browser.open(flow.save(tmp_path / "circuit.html"))
+    page.key("Home")
+    rects = """[...document.querySelectorAll('.over .pill rect')].map(r => r.getBoundingClientRect())
+      .map(r => [r.left, r.top, r.right, r.bottom])"""
+    most = 0
+    for _ in range(int(page.evaluate(MAX)) - 1):
+        page.key("ArrowRight")
+        found = page.evaluate(rects)
+        most = max(most, len(found))
+        for one, other in itertools.combinations(found, 2):
+            apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+            assert apart, (one, other)
+    assert most >= 4
+    page.call("Page.close")
 
 
 def test_each_parent_edge_carries_its_contribution(page):
@@ -613,6 +634,23 @@ def test_side_by_side_on_one_scale(browser, pages):
     page.call("Page.close")
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "parts"), [(1366, 768, ".words"), (1440, 900, ".words, .formula, .numbers tr:first-child")]
+)
+def test_a_laptop_shows_the_step_of_both_nets_at_once(width, height, parts, browser, tmp_path):
+    """With the slider of a training run, too: the rule of the first net and of the second."""
+    flows = [viz.gradient_flow(trained(residual), title=f"residual: {residual}") for residual in (False, True)]
+    page = browser.open(viz.page.save(tmp_path / "two.html", *flows), width, height)
+    below = f"""(() => {{ const room = document.getElementById('middle').getBoundingClientRect().bottom;
+      return [...document.querySelectorAll('#step .now')].map(card => [...card.querySelectorAll('{parts}')]
+        .filter(part => part.getBoundingClientRect().bottom > room + 0.5).length); }})()"""
+    page.click("#first")
+    for _ in range(9):
+        page.click("#next")
+        assert page.evaluate(below) == [0, 0]
+    page.call("Page.close")
+
+
 def test_a_training_run_recolours(browser, pages):
     page = browser.open(pages("trained", lambda: viz.gradient_flow(trained(False), level="op")))
     colours = "[...document.querySelectorAll('.nodes>.n')].map(n => n.getAttribute('class')).join()"
@@ -648,6 +686,51 @@ def test_nothing_of_the_last_training_step_stands_under_an_earlier_one(browser, 
     assert page.evaluate("document.body.innerText") == seen and page.evaluate(heard) == labels
     assert page.evaluate(said) == "none" and "those of the last one" not in seen
     assert page.complaints() == []
+    page.call("Page.close")
+
+
+def test_the_words_of_every_training_step_fit_their_nodes(browser, tmp_path):
+    """Also where the last step is NaN everywhere; what the last step warns of is not said of earlier ones."""
+    flow = viz.gradient_flow(spoilt_at_the_end(), level="op")
+    page = browser.open(flow.save(tmp_path / "spoilt.html"))
+    gaps = """[...document.querySelectorAll('.nodes>.n')].filter(n => n.querySelector('.v')).map(n =>
+      n.querySelector('.v').getBoundingClientRect().left - n.querySelector('.t').getBoundingClientRect().right)"""
+    said = "[...document.querySelectorAll('.nodes .v')].map(v => v.textContent.replace(/^[▼▲●].*/, 'size'))"
+    warning = "getComputedStyle([...document.querySelectorAll('.n .a')].find(a => a.textContent.includes('⚠'))).display"
+    for step, words in enumerate([{"size"}, {"size"}, {"NaN"}]):
+        page.evaluate(f"(() => {{ const t = document.getElementById('train'); t.value = {step};"
+                      " t.dispatchEvent(new Event('input')); })()")  # fmt: skip
+        assert min(page.evaluate(gaps)) > 3.0, step
+        assert set(page.evaluate(said)) - {"loss"} <= words, step
+        assert (page.evaluate(warning) == "none") == (step < 2)
+    page.call("Page.close")
+
+
+TOLD = [  # values of a training step in hundredths of a decade -> value, mark and words of their node, on a scale of 1
+    ([-50], -0.5, "", "▼ 10^−0.5"),
+    ([9000], None, "zero", "0 exactly"),
+    ([9001], None, "nan", "NaN"),
+    ([9002], None, "inf", "Inf"),
+    ([], None, "", ""),
+    ([-300, -200, -100], -2.0, "", "▼▼ 10^−3.0 … 10^−1.0"),
+    ([-300, -100], -2.0, "", "▼▼ 10^−3.0 … 10^−1.0"),
+    ([9000, -200, -100], -2.0, "", "▼▼ 0 … 10^−1.0"),
+    ([9000, 9000, -100], None, "zero", "0 … 10^−1.0"),
+    ([9001, -200, -100], -1.5, "nan", "NaN … 10^−1.0"),
+    ([9002, -200, -100], -1.5, "inf", "Inf … 10^−1.0"),
+]
+
+
+def test_a_fold_says_of_an_earlier_step_what_it_says_of_the_last(browser, pages):
+    """As in test_marks_inside_a_fold: marks go before sizes, and 0 is the smallest of them."""
+    program = viz.page.document.script()
+    parts = [("const ZERO", "const LEVELS"), ("const signed", "const raised"), ("const arrow", "function times"),
+             ("function told", "/* One graph")]  # fmt: skip
+    helpers = "".join(program[program.index(begin) : program.index(end)] for begin, end in parts)
+    page = browser.open(pages("residual", residual))
+    for values, value, mark, words in TOLD:
+        found = page.evaluate(f"(() => {{ const D = {{scale: 1}}; {helpers} return told({values}); }})()")
+        assert found == {"v": value, "m": mark, "words": words}
     page.call("Page.close")
 
 

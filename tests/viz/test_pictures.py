@@ -248,6 +248,28 @@ def test_the_layers_on_a_highway_are_one_node_of_their_own():
     assert len(around) == 2 and all(edge.is_skip for edge in around)
 
 
+def _circuit(name):
+    """Scalar graphs as in the lectures, with a local derivative on each edge."""
+    values_ = {"a": 3.0, "b": -4.0, "c": 2.0, "x": 2.0, "w": -1.5}
+    a, b, c, x, w = leaves = [tg.tensor(value, requires_grad=True) for value in values_.values()]
+    loss = {"neuron": lambda: (w * x + b).sigmoid(), "sigmoid": lambda: 1 / (1 + (-(w * x + a * b + c)).exp()),
+            "gates": lambda: (a * b + tg.maximum(b, c)) * 2 + a * c}[name]  # fmt: skip
+    return viz.gradient_flow(loss, names=dict(zip(values_, leaves, strict=True)))
+
+
+@pytest.mark.parametrize(("name", "free"), [("neuron", True), ("sigmoid", True), ("gates", False)])
+def test_the_local_derivatives_of_a_circuit_can_be_read(name, free):
+    """None stands upon another, nor, where there is room beside it, upon a line."""
+    flow = _circuit(name)
+    of = Seen(draw.draw(flow))
+    taken = _lines(of.ways.values(), of.figure.dpi / 72.0)
+    texts = [(text, extent) for text, extent in of.free_texts() if text.startswith("×")]
+    assert len(texts) >= 5
+    for (one, a), (other, b) in itertools.combinations(texts, 2):
+        assert not _overlap(a, b), (one, other)
+    assert not free or not any(taken.hits(_shrunk(extent, 1.0).extents) for _, extent in texts)
+
+
 # ------------------------------------------------------------------------------------------- the page
 
 

@@ -129,6 +129,18 @@ def test_signs_tell_vanishing_from_exploding_in_grey():
     assert down[0] > 10 and down[1] == 0 and up[0] == 0 and up[1] > 10
 
 
+@pytest.mark.parametrize("layers", [1, 4, 11, 14, 60])
+def test_signs_of_a_heat_map_stand_at_even_distances(layers):
+    """Every layer has them, or every second, …: one that was left out would look as if it did not vanish."""
+    rms = 10.0 ** np.append(np.linspace(-3.0, -2.0, layers), 0.0)
+    figure = plots.gradient_heat({"falls": np.tile(rms, (31, 1))}, scale=3)
+    offsets = np.concatenate([np.asarray(marks.get_offsets()) for marks in figure.axes[0].collections])
+    below = offsets[offsets[:, 1] < layers + 1]
+    for places in (np.unique(below[:, 0]), np.unique(below[:, 1])):
+        assert np.unique(np.diff(places).round(6)).size <= 1
+    assert layers > 14 or np.unique(below[:, 1]).tolist() == list(range(1, layers + 1))
+
+
 def test_profile_marks_what_has_no_logarithm():
     figure = plots.layer_profile({"net": [0.0, 0.0, math.nan, 1.0]})
     lines = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].get_lines()}

@@ -35,7 +35,8 @@ def count(number):
 
 
 def number(value):
-    return f"{value:.4g}".replace("-", "−")
+    """Four digits; NaN and Inf as they are written everywhere else."""
+    return f"{value:.4g}".replace("-", "−").replace("nan", "NaN").replace("inf", "Inf")
 
 
 def value(node, scale, has_gradients=True):
@@ -104,6 +105,8 @@ def details(node, compact=False):
         lines.append(f"{operation}  {extents}".strip())
     if node.use and node.kind == "leaf" and node.repeats == 1:
         lines[0] += "  use {} of {}".format(*node.use)
+    elif node.use and node.kind == "input" and node.repeats == 1:  # what is folded away reads it, too
+        lines[0] += f"  read {node.use[1]}×"
     if node.constants:
         lines[0] += "  with " + ", ".join("a constant" if c is None else number(c) for c in node.constants)
     lines += scalar(node)
@@ -117,7 +120,7 @@ def details(node, compact=False):
         lines.append("⚠ forward: the first output with NaN or Inf")
     if node.is_first_bad:
         lines.append("⚠ backward: the first gradient with NaN or Inf")
-    return [shorten(line, _LONGEST_DETAIL) for line in lines if line]
+    return [shorten(line.strip(), _LONGEST_DETAIL) for line in lines if line]
 
 
 def narrow(lines):
@@ -237,7 +240,7 @@ def legend(flow):
     """(heading, caption of the colour bar, list of (sample, explanation) rows). Samples are keys for a renderer."""
     blocks = {"op": "every operation", "module": "modules", "block": "blocks", "folded": "repeated blocks folded"}
     heading = flow.title or "Gradient flow"
-    loss = "" if flow.loss is None else f", loss {flow.loss:.4g}"
+    loss = "" if flow.loss is None else f", loss {number(flow.loss)}"
     heading = f"{plain(heading)}  ({blocks[flow.level]}{loss})"
     if not flow.has_gradients:
         rows = [("skip", "highway: skips the branch beside it, ⊕ where they merge")]

@@ -8,6 +8,7 @@ LAST = 5.0  # points that a way goes on after its last corner, at least
 _CELL = 64.0  # side of a square of the map in which things are looked up
 _PARTS = (0.5, 0.38, 0.62, 0.28, 0.72, 0.18, 0.82, 0.1, 0.9)  # of a lane, where a number may stand
 _AWAY = 3.0  # points between a line and its number
+_WORDS = 8  # lines under a number that are no worse than words under it
 
 
 def outline(points):
@@ -102,8 +103,15 @@ class Taken:
 
     def hits(self, box):
         """How many things a box touches."""
+        return len(self._touched(box))
+
+    def harm(self, box):
+        """The same, where what hides words counts as several lines."""
+        return sum(_WORDS if line is None else 1 for line in self._touched(box))
+
+    def _touched(self, box):
         found = {thing for cell in _cells(box) for thing in self.cells.get(cell, ())}
-        return sum(_meet(box, other) and (line is None or crosses(box, line)) for other, line in found)
+        return [line for other, line in found if _meet(box, other) and (line is None or crosses(box, line))]
 
 
 def _cells(box):
@@ -149,10 +157,10 @@ def share_places(routes, sizes, widths, boxes):
         best = None
         for x, y in itertools.chain(_beside(own.get(number), size, width), _candidates(points, size, width)):
             box = x, y - size[1] / 2, x + size[0], y + size[1] / 2
-            hits = taken.hits(box)
-            if best is None or hits < best[0]:
-                best = hits, (x, y), box
-            if not hits:
+            harm = taken.harm(box)
+            if best is None or harm < best[0]:
+                best = harm, (x, y), box
+            if not harm:
                 break
         _, places[number], box = best
         taken.box(*box)
@@ -204,6 +212,9 @@ def _candidates(points, size, width):
         if abs(x1 - x0) > 30.0:
             yield right, y1 - min(16.0, 0.3 * down)
             yield right, y1 - min(16.0, 0.3 * down) - 4.0
+            left = x0 - away - size[0] if x1 > x0 else x0 + away  # where another arrives there, too, at the source
+            yield left, y0 + min(16.0, 0.3 * down)
+            yield left, y0 + min(16.0, 0.3 * down) + 4.0
         for part in (0.38, 0.3, 0.46, 0.54, 0.22, 0.62):
             x = _at_height(line, y0 + part * down)
             yield x + away, y0 + part * down

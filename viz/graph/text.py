@@ -24,7 +24,8 @@ def to_text(flow):
         bar = f" {_bar(node, flow)}" if flow.has_gradients else ""
         rows.append(f"{name:{width}}  {shape:{wide}}{bar} {value:{longest}}  {margin}".rstrip())
     if flow.has_gradients:
-        rows += ["", f"▼ vanishing, ▲ exploding; a bar from the middle is {flow.scale:g} decades long"]
+        decades = f"{flow.scale:g} decade{'s' * (flow.scale != 1)}"
+        rows += ["", f"▼ vanishing, ▲ exploding; a bar from the middle is {decades} long"]
     if any(edge.is_skip for edge in flow.edges):
         words = "%: the highway's share of the gradient, cos: of its angle with the branch's"
         rows.append(f"╮ │ ╯ highways, ⊕ where they merge; {words}")

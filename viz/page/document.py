@@ -116,7 +116,7 @@ def _pane(stage, name, shown):
     scenes[level] = {key: value for key, value in scenes[level].items() if key != "paths"}
     return {
         "name": name, "claim": claim.claim(flow), "has": int(flow.has_gradients),
-        "level": level, "cards": cards, "scenes": scenes, "insides": stage.insides, "training": facts.training(flow),
+        "level": level, "cards": cards, "scenes": scenes, "insides": stage.insides, "training": stage.training,
     }  # fmt: skip
 
 

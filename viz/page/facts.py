@@ -1,17 +1,12 @@
-"""What a card tells of a node, what a rule says, and how values moved while training."""
-
-import math
+"""What a card tells of a node, and what a rule says."""
 
 from ..graph import labels
 from ..graph.details import Details
 from ..graph.rules import factor_value, rule_of, with_numbers
-from .scene import rounded
+from .packed import rounded
 
 _MOST_ROWS = 24  # parameters and hidden operations that a card lists
-_MOST_CELLS = 60_000  # numbers of a training run that a page holds; of a longer run, steps at even distances
 _HIGHEST = 99  # of a histogram's bars, which are drawn 44 pixels high
-_SHIFT = 100  # values of a training run are written in hundredths of a decade
-ZERO, BAD = 9000, 9001  # what stands for an exact 0, and for NaN or Inf, among them
 
 
 def card(box, look, flow):
@@ -126,39 +121,3 @@ def scalar_lines(vertices, index):
 
 def _is_number(node):
     return node.activation is not None and node.activation.value is not None
-
-
-def training(flow):
-    """{"loss": […], "step": […], "values": [[a value for each vertex], …]} of a recorded run; None for one step."""
-    if flow.origin is None or len(flow.origin.steps) < 2:
-        return None
-    vertices, last = flow.origin.vertices, flow.origin.steps[-1]
-    column = {}  # vertex -> its place in a step's arrays: both are in the order of execution
-    for index, vertex in enumerate(vertices):
-        if vertex.is_operation and vertex.node.gradient is not None:
-            column[index] = len(column)
-    if len(column) != len(last.gradient_rms):
-        return None
-    alike = [i for i, step in enumerate(flow.origin.steps) if step.structure == last.structure]
-    most = max(2, min(len(alike), _MOST_CELLS // max(1, len(column))))
-    chosen = [alike[round(k * (len(alike) - 1) / (most - 1))] for k in range(most)] if len(alike) > 1 else []
-    if len(chosen) < 2:
-        return None
-    table = []
-    for number in chosen:
-        rms = flow.origin.steps[number].gradient_rms
-        reference = flow.reference_rms
-        if flow.origin.reference in column:
-            reference = float(rms[column[flow.origin.reference]])
-        places = [column.get(index) for index in range(len(vertices))]
-        table.append([None if place is None else _relative(float(rms[place]), reference) for place in places])
-    losses = [flow.origin.steps[number].loss for number in chosen]
-    return {"loss": [rounded(loss) for loss in losses], "step": [number + 1 for number in chosen], "values": table}
-
-
-def _relative(rms, reference):
-    if not math.isfinite(rms):
-        return BAD
-    if rms == 0.0:
-        return ZERO
-    return round(_SHIFT * math.log10(rms / reference)) if 0.0 < reference < math.inf else BAD

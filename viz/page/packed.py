@@ -65,3 +65,14 @@ def _columns(entries):
 def _entries(columns):
     rows = zip(*columns.values(), strict=True)
     return [{key: value for key, value in zip(columns, row, strict=True) if value is not None} for row in rows]
+
+
+def rounded(number):
+    """Three digits, as JSON can hold them: NaN and Inf are words."""
+    if number is None:
+        return None
+    text = f"{number:.3g}"
+    if text in ("nan", "inf", "-inf"):
+        return {"nan": "NaN", "inf": "Inf", "-inf": "-Inf"}[text]
+    value = float(text)
+    return int(value) if value.is_integer() else value

@@ -10,6 +10,8 @@ from ..graph.layout import layout_in
 from ..graph.model import Edge
 from ..graph.outline import share_places
 from . import svg
+from .packed import rounded
+from .run import Widest, training
 
 MOST = 3000  # nodes up to which a level is put on a page besides the graph's own
 COMPACT_FROM = 20  # nodes of a picture from which each gets one line of detail
@@ -68,6 +70,8 @@ class Stage:
 
     def __init__(self, flow, window, compact=False):
         self.flow, self.window, self.compact = flow, window, compact
+        self.training = training(flow)
+        self._widest = Widest(self.training)
         self.levels = levels_of(flow)
         self.boxes, self._box_index = [], {}
         self.insides, self._inside_index = [], {}
@@ -154,7 +158,7 @@ class Stage:
         return self._zoom(scene["w"], scene["h"])
 
     def _box(self, node, compact, can_open, least=0.0):
-        box = svg.Box(node, self.flow, compact, can_open, least)
+        box = svg.Box(node, self.flow, compact, can_open, least, self._widest.words(node, self.flow.scale))
         key = (box.markup, node.members, svg.look(node, self.flow), node.scope)
         if key not in self._box_index:
             self._box_index[key] = len(self.boxes)
@@ -223,14 +227,3 @@ def _frame(members, boxes, centres):
     top = min(centres[i][1] - boxes[i].height / 2 for i in members) - 14.0
     bottom = max(centres[i][1] + boxes[i].height / 2 for i in members) + 10.0
     return left, top, right - left, bottom - top
-
-
-def rounded(number):
-    """Three digits, as JSON can hold them: NaN and Inf are words."""
-    if number is None:
-        return None
-    text = f"{number:.3g}"
-    if text in ("nan", "inf", "-inf"):
-        return {"nan": "NaN", "inf": "Inf", "-inf": "-Inf"}[text]
-    value = float(text)
-    return int(value) if value.is_integer() else value

@@ -15,9 +15,9 @@ BINS = 20  # steps of colour on either side of the reference
 _TOGGLE = 18.0  # room for the button that opens a node
 TOGGLE_SIGN = '<g class="o"><rect x="7" y="7" width="15" height="15" rx="4"/><path d="M11,14.5h7M14.5,11v7"/></g>'
 _MARKERS = (2.2, 4.2)  # widths of an edge from which its arrow head is larger
-_NUMBER = r"(?:[−\d.]+(?:e[−+]\d+)?|nan|inf|−inf)"
+_NUMBER = r"(?:[−\d.]+(?:e[−+]\d+)?|NaN|−?Inf)"
 _GRADIENT = re.compile(rf"(?:, )?gradient {_NUMBER}$")  # a lone number's, shown when it has arrived
-_VALUE = re.compile(rf"^value {_NUMBER}(?=$|<)")  # and its value, of the last step of training
+_LAST = re.compile(rf"^(?:value {_NUMBER}(?=$|<)|⚠ .*)")  # its value, and a warning: of the last step of training
 _POWER = re.compile(r"10\^([+−-]?\d+(?:\.\d+)?)")
 
 
@@ -63,16 +63,19 @@ def _dark(position):
 
 
 class Box:
-    """What stands in a node: its size, and its SVG with the upper left corner at 0, 0."""
+    """What stands in a node: its size, and its SVG with the upper left corner at 0, 0.
 
-    def __init__(self, node, flow, compact, can_open, least=0.0):
+    least: pixels that it is wide at least; others: what may stand in the place of its value, for which there is room.
+    """
+
+    def __init__(self, node, flow, compact, can_open, least=0.0, others=()):
         self.node = node
         title, value = labels.title(node), labels.value(node, flow.scale, flow.has_gradients)
         details = labels.narrow(labels.details(node, compact))
         strip = labels.strip(node, compact) if flow.has_gradients else []
         left = PADDING + (_TOGGLE if can_open else 0.0)
         heading = left - PADDING + text_width(title, TITLE, True)
-        heading += 16.0 + _value_width(value) if value else 0.0
+        heading += 16.0 + max(map(_value_width, [value, *others])) if value else 0.0
         widest = max([heading, 56.0, *(text_width(line, DETAIL) for line in details)])
         self.width = math.ceil(max(least, 2 * PADDING + widest))
         self.height = math.ceil(10.0 + TITLE_LINE + DETAIL_LINE * len(details) + STRIP_LINE * bool(strip))
@@ -89,7 +92,7 @@ class Box:
         y = 5.0 + TITLE_LINE
         for line in details:
             text = _GRADIENT.sub(r'<tspan class="g">\g<0></tspan>', escape(line))
-            text = _VALUE.sub(r'<tspan class="a">\g<0></tspan>', text)
+            text = _LAST.sub(r'<tspan class="a">\g<0></tspan>', text)
             parts.append(f'<text class="d" x="{PADDING:g}" y="{y + 10.5:g}">{text}</text>')
             y += DETAIL_LINE
         if strip:

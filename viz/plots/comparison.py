@@ -20,7 +20,7 @@ LEFT, MIDDLE, RIGHT = (0.005, 0.345), (0.41, 0.22), (0.65, 0.345)  # x and width
 LINE, LETTERS = 0.24, 145  # inches of a line of the caption, and letters in it
 _LONGEST_REFERENCE, _LONGEST_TITLE = 24, 64
 _MARKS = ("dashed", "dotted", "strip", "zero", "none", "bad", "clipped")  # rows of a graph's legend
-_MARKS_ABOVE, _MARK_LINE = 0.57, 12.5  # inches above the marks; points of a line of them
+_MARKS_ABOVE, _MARK_LINE, _MARK_LINES = 0.57, 12.5, 2  # inches above marks; points of a line; lines with room
 _TERSE_FROM = 16  # nodes from which the graphs show names and values only
 
 
@@ -48,7 +48,10 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
     rows = _rows(sides, heat, left.flow.scale, steps)
     lines = textwrap.wrap(labels.plain(caption), LETTERS)
     foot = 0.25 + LINE * len(lines)
-    height = _HEAD + _GRAPHS + sum(_height(panels) + _GAP for panels in rows) + foot + 0.35
+    terse = is_terse(left.flow, right.flow)
+    marks = marks_of(left.flow, right.flow, terse)
+    head = _HEAD + room_of_marks(marks)
+    height = head + _GRAPHS + sum(_height(panels) + _GAP for panels in rows) + foot + 0.35
     figure = style.new_figure(WIDTH, height)
     figure.set_layout_engine("none")
 
@@ -60,14 +63,13 @@ def comparison_sheet(left, right, *, theory=None, steps=None, caption="", title=
 
     write_title(figure, title)
     draw_legend(place(MIDDLE, 0.85, 0.16), left.flow, right.flow)
-    terse = is_terse(left.flow, right.flow)
-    draw_marks(figure, left.flow, right.flow, terse)
+    draw_marks(figure, marks)
     for column, side in ((LEFT, left), (RIGHT, right)):
-        write_heading(figure, column[0] + 0.005, 1.0 - (_HEAD - 0.2) / height, 0.2 / height, side.flow)
-    graphs = [place(column, _HEAD + 0.2, _GRAPHS - 0.2) for column in (LEFT, RIGHT)]
+        write_heading(figure, column[0] + 0.005, 1.0 - (head - 0.2) / height, 0.2 / height, side.flow)
+    graphs = [place(column, head + 0.2, _GRAPHS - 0.2) for column in (LEFT, RIGHT)]
     draw_pair(graphs, (left.flow, right.flow), terse=terse)
-    _profiles(place, sides, theory)
-    above = _HEAD + _GRAPHS + _GAP
+    _profiles(place, sides, theory, head)
+    above = head + _GRAPHS + _GAP
     for panels in rows:
         columns = [LEFT, MIDDLE, RIGHT] if len(panels) == 3 else _evenly(len(panels))
         for column, draw in zip(columns, panels, strict=True):
@@ -83,16 +85,16 @@ def _height(panels):
     return _ROW if len(panels) > 1 else _LOW
 
 
-def _profiles(place, sides, theory):
+def _profiles(place, sides, theory, head):
     """Between the graphs: gradients, depth downwards as in the graphs, and below them activations."""
-    profile = place(MIDDLE, _HEAD + 0.35, 5.3)
+    profile = place(MIDDLE, head + 0.35, 5.3)
     gradients = {name: side.gradients for name, side in sides.items()}
     draw_gradients(profile, gradients, theory, relative=False, upright=True)
     names = list(dict.fromkeys(labels.plain(side.flow.reference) for side in sides.values()))
     where = f"“{style.words(names[0])}”" if len(names) == 1 else "each net’s reference"
     profile.set_xlabel(f"RMS of ∂L/∂z, relative to {where}", fontsize=10, color=style.INK)
     profile.legend(fontsize=8, frameon=False, handlelength=1.6)
-    draw_activations(place(MIDDLE, _HEAD + 6.75, 2.3), {name: side.activations for name, side in sides.items()})
+    draw_activations(place(MIDDLE, head + 6.75, 2.3), {name: side.activations for name, side in sides.items()})
 
 
 def _rows(sides, heat, scale, steps):
@@ -143,7 +145,7 @@ def write_title(figure, title):
 
 def write_heading(figure, x, y, below, flow):
     """A net's name, and in small its loss, at (x, y) of the figure."""
-    loss = "" if flow.loss is None else f"loss {flow.loss:.4g} in this step".replace("nan", "NaN").replace("inf", "Inf")
+    loss = "" if flow.loss is None else f"loss {labels.number(flow.loss)} in this step"
     name = labels.plain(flow.title or "")
     figure.text(x, y, style.words(name), fontsize=14, fontweight="bold", color=style.INK)
     figure.text(x, y - below, loss, fontsize=10, color=theme.FAINT)
@@ -179,21 +181,40 @@ def is_terse(*flows):
     return max(len(flow.nodes) for flow in flows) > _TERSE_FROM
 
 
-def draw_marks(figure, left, right, terse):
-    """Below the title: the marks that occur in one of two graphs, each with a sample, as below a graph on its own."""
+def marks_of(left, right, terse):
+    """The marks that occur in one of two graphs, as below a graph on its own: lines of (sample, words, x), in points.
+
+    The same for both orders.
+    """
     rows = dict(row for flow in (left, right) for row in labels.legend(flow)[2] if row[0] in _MARKS)
     if not any(box.strip for flow in (left, right) for box in boxes_of(flow, terse)):
         rows.pop("strip", None)
-    inches, x = figure.get_figheight(), 0.015 * WIDTH * 72.0
-    width, height = MIDDLE[0] * WIDTH * 72.0 - x, 3 * _MARK_LINE
-    below = (_MARKS_ABOVE + height / 72.0) / inches
-    axes = figure.add_axes((0.0, 1.0 - below, width / 72.0 / WIDTH, height / 72.0 / inches))
-    prepare(axes, width, height)
-    pen, begin, y = Pen(axes, 1.0), x, _MARK_LINE / 2
-    for key, text in sorted(rows.items(), key=lambda row: _MARKS.index(row[0])):  # the same for both orders
+    begin, end = 0.015 * WIDTH * 72.0, MIDDLE[0] * WIDTH * 72.0
+    lines, x = [], end
+    for key, text in sorted(rows.items(), key=lambda row: _MARKS.index(row[0])):
         needed = SAMPLE + drawn_width(text, 8.5)
-        if x > begin and x + needed > width:
-            x, y = begin, y + _MARK_LINE
-        pen.sample(key, x, y)
-        pen.text(x + SAMPLE, y, text, 8.5, color=style.INK)
+        if not lines or x + needed > end:
+            lines.append([])
+            x = begin
+        lines[-1].append((key, text, x))
         x += needed + 14.0
+    return lines
+
+
+def room_of_marks(lines):
+    """Inches that the head of a sheet needs for lines of marks, beyond what is free there."""
+    return max(0, len(lines) - _MARK_LINES) * _MARK_LINE / 72.0
+
+
+def draw_marks(figure, lines):
+    """The lines of `marks_of` below the title, each mark with a sample."""
+    inches, height = figure.get_figheight(), max(1, len(lines)) * _MARK_LINE
+    below = (_MARKS_ABOVE + height / 72.0) / inches
+    axes = figure.add_axes((0.0, 1.0 - below, MIDDLE[0], height / 72.0 / inches))
+    prepare(axes, MIDDLE[0] * WIDTH * 72.0, height)
+    pen = Pen(axes, 1.0)
+    for number, line in enumerate(lines):
+        y = (number + 0.5) * _MARK_LINE
+        for key, text, x in line:
+            pen.sample(key, x, y)
+            pen.text(x + SAMPLE, y, text, 8.5, color=style.INK)

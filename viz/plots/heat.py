@@ -23,7 +23,7 @@ class Mark(NamedTuple):
 _INCHES = 0.17  # of a line of the legend of marks
 _IN_A_LINE = 3  # marks
 _LEGEND_BELOW = 0.5  # inches below the axes, under their label
-_SIGN_EVERY = 0.34, 0.26  # inches between the signs ▼ and ▲, aside and down
+_SIGN_EVERY, _SIGN = (0.34, 0.2), 5.0  # inches between the signs ▼ and ▲, aside and down; their size in points
 _SIGNED = 0.25  # of the scale: cells nearer to the reference have no sign
 
 
@@ -156,13 +156,13 @@ def _signs(axes, values, extent, scale):
     for marker, kept in (("v", (here >= -1.0) & (here < -_SIGNED)), ("^", (here > _SIGNED) & (here <= 1.0))):
         inks = [theme.ink_on(theme.colour(value, 1.0)) for value in here[kept]]
         centres = extent[0] + (steps[kept] + 0.5) * cell[0], extent[3] + (layers[kept] + 0.5) * cell[1]
-        axes.scatter(*centres, s=12.0, marker=marker, c=inks, linewidths=0.0, alpha=0.75, zorder=3)
+        axes.scatter(*centres, s=_SIGN**2, marker=marker, c=inks, linewidths=0.0, alpha=0.75, zorder=3)
 
 
 def _evenly(count, most):
-    """At most `most` numbers below `count`, evenly."""
-    most = max(1, min(count, most))
-    return (2 * np.arange(most) + 1) * count // (2 * most)
+    """At most `most` numbers below `count`, at even distances, in the middle: a row left out would look different."""
+    step = max(1, -(-count // max(1, most)))
+    return np.arange((count - 1) % step // 2, count, step)
 
 
 def _explain(axes, samples):

@@ -16,6 +16,8 @@ from .comparison import (
     draw_legend,
     draw_marks,
     is_terse,
+    marks_of,
+    room_of_marks,
     write_heading,
     write_title,
 )  # fmt: skip
@@ -39,14 +41,16 @@ def summary_sheet(
     scale = compare_scale(left, right)
     left, right = left.with_scale(scale), right.with_scale(scale)
     lines = textwrap.wrap(labels.plain(caption), LETTERS)
-    height = 13.4 if heat else 10.4
+    terse = is_terse(left, right)
+    marks = marks_of(left, right, terse)
+    more = room_of_marks(marks)
+    height = (13.4 if heat else 10.4) + more
     figure = style.new_figure(WIDTH, height)
     figure.set_layout_engine("none")
-    top, bottom, graphs_from = 1.0 - 1.15 / height, (0.3 + LINE * len(lines)) / height, 0.32 if heat else 0.09
+    top, bottom, graphs_from = 1.0 - (1.15 + more) / height, (0.3 + LINE * len(lines)) / height, 0.32 if heat else 0.09
     write_title(figure, title)
     draw_legend(figure.add_axes((MIDDLE[0], 1.0 - 1.01 / height, MIDDLE[1], 0.16 / height)), left, right)
-    terse = is_terse(left, right)
-    draw_marks(figure, left, right, terse)
+    draw_marks(figure, marks)
     graphs = []
     for (x, width), flow in ((LEFT, left), (RIGHT, right)):
         write_heading(figure, x + 0.01, top - 0.15 / height, 0.2 / height, flow)

@@ -43,7 +43,8 @@ function warp(path, s, t, through) {
   });
 }
 
+const pillWidth = text => String(text).length * 6.1 + 16;
 function pill(x, y, text) {
-  const w = text.length * 6.1 + 16;
+  const w = pillWidth(text);
   return `<g class="pill" transform="translate(${x},${y})"><rect x="${-w / 2}" y="-9" width="${w}" height="18" rx="9"/><text y="3.6">${esc(text)}</text></g>`;
 }

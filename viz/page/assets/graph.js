@@ -1,3 +1,13 @@
+/* The gradients of an earlier training step in one node: colour, mark and words, of several as a fold has them. */
+function told(all) {
+  const known = all.filter(v => v < ZERO).map(v => v / 100).sort((a, b) => a - b), n = all.filter(v => v <= ZERO).length;
+  const mark = all.includes(NAN) ? "nan" : all.includes(INF) ? "inf" : all.includes(ZERO) ? "zero" : "";
+  if (!known.length) return {v: null, m: mark, words: mark ? MARKS[mark][0] : ""};
+  const sized = [...Array(n - known.length).fill(-Infinity), ...known], v = (sized[(n - 1) >> 1] + sized[n >> 1]) / 2;
+  const lost = v === -Infinity, m = mark === "zero" && !lost ? "" : mark, high = power(known[known.length - 1]);
+  const low = mark ? MARKS[mark][1] : power(known[0]), range = low === high ? low : `${low} … ${high}`;
+  return {v: lost ? null : v, m, words: m ? range : `${arrow(v)} ${range}`};
+}
 /* One graph: where its nodes are, how backward goes through them, and how it looks at each step. */
 class Graph extends Camera {
   constructor(data, index) {
@@ -204,16 +214,23 @@ class Graph extends Camera {
   }
 
   overlay(k, done) {
-    const parts = [], now = this.now;
+    const parts = [], pills = [], now = this.now;  // of the pills: x, y, width
     if (now) {
       parts.push(`<rect class="ring" x="${now.x - 3}" y="${now.y - 3}" width="${now.w + 6}" height="${now.h + 6}" rx="10"/>`);
       const taken = [];
-      for (const e of now.ins) if (e.rms != null && e.drawn) parts.push(pill(...this.beside(e, taken), num(this.sent(e))));
+      for (const e of now.ins) if (e.rms != null && e.drawn) {
+        const text = num(this.sent(e)), spot = this.beside(e, taken);
+        pills.push([...spot, pillWidth(text)]);
+        parts.push(pill(...spot, text));
+      }
     }
     if (!done) for (const item of this.items) {
-      if (item.state === " part") {
-        parts.push(pill(item.x + item.w / 2, item.y + item.h + 9, this.progress(item, k)));
-      }
+      if (item.state !== " part") continue;
+      const text = this.progress(item, k), w = pillWidth(text), x = item.x + item.w / 2;
+      const free = y => pills.every(([px, py, pw]) => Math.abs(px - x) >= (pw + w) / 2 + 2 || Math.abs(py - y) >= 20);
+      const y = [item.y + item.h + 9, item.y - 9, item.y + 11, item.y + item.h + 29, item.y - 29].find(free) || item.y - 9;
+      pills.push([x, y, w]);
+      parts.push(pill(x, y, text));
     }
     this.over.innerHTML = parts.join("");
   }
@@ -265,14 +282,11 @@ class Graph extends Camera {
         item.seen = card;
         if (text) text.innerHTML = item.text;
       } else {
-        const all = (card.out || card.mem).map(v => row[v]).filter(v => v != null), known = all.filter(v => v < ZERO).sort((a, b) => a - b);
-        const v = known.length ? known[known.length >> 1] / 100 : null;
-        const colour = all.includes(BAD) ? "bad" : v == null ? (all.includes(ZERO) ? "zero" : "plain") : tint(v);
-        item.seen = {v, m: colour === "bad" ? "nan" : colour};
+        const {v, m, words} = told((card.out || card.mem).map(i => row[i]).filter(one => one != null));
+        const colour = m === "nan" || m === "inf" ? "bad" : m || (v == null ? "plain" : tint(v));
+        item.seen = {v, m};
         item.tint = colour + card.c.replace(/^\S+/, "");
-        const low = known.length ? power(known[0] / 100) : "", high = known.length ? power(known[known.length - 1] / 100) : "";
-        if (text) text.innerHTML = v == null ? (colour === "bad" ? "NaN" : "0 exactly")
-          : svgPowers(`${arrow(v)} ${low === high ? low : `${low} … ${high}`}`);
+        if (text) text.innerHTML = svgPowers(words);
       }
       item.el.setAttribute("aria-label", this.words(card, item.seen));
       const cells = item.el.querySelectorAll(".s rect:not(.f)");
@@ -280,7 +294,7 @@ class Graph extends Camera {
       if (cells.length && of && cells.length === of.length) cells.forEach((cell, i) => {
         if (!cell.dataset.c) cell.dataset.c = cell.getAttribute("class");
         const v = row[of[i]];
-        cell.setAttribute("class", last ? cell.dataset.c : v == null ? cell.dataset.c : v === ZERO ? "zero" : v === BAD ? "bad" : tint(v / 100));
+        cell.setAttribute("class", last ? cell.dataset.c : v == null ? cell.dataset.c : v > ZERO ? "bad" : v === ZERO ? "zero" : tint(v / 100));
       });
     }
     this.apply(this.at);

@@ -33,7 +33,7 @@ function nowCard(pane, item) {
     rows.push([`→ ${esc(parent.card.n)}`, num(pane.sent(e)) + (typeof g[0] === "number" && typeof e.rms === "number" ? times(e.rms / g[0]) : "")]);
     if (state) rows.push([`<span class="small">${pane.progress(parent, pane.at)}</span>`]);
   }
-  const learned = (card.p || []).filter(p => p[4] != null);
+  const learned = panes.length > 1 ? [] : (card.p || []).filter(p => p[4] != null);  // two cards share the room of one
   for (const p of learned.slice(0, learned.length > 3 ? 2 : 3)) rows.push([`→ ${esc(p[0])} <span class="small">parameter</span>`, num(p[4])]);
   if (learned.length > 3) rows.push([`<span class="small">and ${learned.length - 2} more parameters</span>`]);
   out.push(`<table class="numbers"><tbody>${rows.map(r => `<tr><td${r.length < 2 ? " colspan=2" : ""}>${r.join("</td><td>")}</td></tr>`).join("")}</tbody></table></div>`);

@@ -18,7 +18,8 @@ for (const pane of D.panes) {
 }
 const esc = s => String(s).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const ZERO = 9000, BAD = 9001, HEAD = 30, RIM = 14;
+const ZERO = 9000, NAN = 9001, INF = 9002, HEAD = 30, RIM = 14;
+const MARKS = {nan: ["NaN", "NaN"], inf: ["Inf", "Inf"], zero: ["0 exactly", "0"]};  // alone, and where a range begins
 const LEVELS = {op: "Operations", module: "Modules", block: "Blocks", folded: "Folded"};
 
 const raise = n => String(n).replace(/./g, c => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(c)] || (c === "-" ? "⁻" : c));
