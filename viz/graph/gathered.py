@@ -8,7 +8,7 @@ from .stats import measure_all
 from .trace import bytes_saved
 
 ROOM = 4 << 20  # bytes that what is gathered may keep alive
-_QUICKLY_COPIED = 1 << 20  # bytes of data that are sooner copied than measured: the copy of the last step alone is
+_QUICKLY_COPIED = 1 << 18  # bytes of data that are sooner copied than measured alone
 _OBJECTS = 200  # bytes, at least, of an operation's own objects
 
 
@@ -32,7 +32,7 @@ class Gathered:
         self.saved = None  # bytes that each operation keeps for backward
         self.ran, self.went, self.began, self.totals = [], [], None, None
         self.rows = []  # of the first outputs, as far as they have been measured
-        self.leaf_of = {}  # id of a leaf -> (tensor, copy of its numbers or None, row or None, -1 - its own number)
+        self.leaf_of = {}  # id of a leaf -> (tensor, array of its numbers or None, row or None, -1 - its own number)
         self.made = {}  # id of an output that is not on the tape -> index of its operation
         self.constants = []  # of each operand without gradient: None, the index of its operation, or -1 - its leaf's
         self._full, self._room = full, ROOM
@@ -55,24 +55,27 @@ class Gathered:
         for edge, tensor in zip(node.edges, inputs):
             if edge is None:
                 place = None if tensor is None else self.made.get(id(tensor))
-                self.constants.append(self._see(tensor) if place is None and tensor is not None else place)
+                self.constants.append(self._see(tensor, node) if place is None and tensor is not None else place)
         if output.node is not node:
             self.made[id(output)] = len(self.ran)
         # The memory of a view may be the caller's, who may write there at any time.
         self.ran.append((node, inputs, output, output._data.copy() if output._viewed else output._data))
 
-    def _see(self, tensor):
-        """-1 - the number of a leaf that somebody reads, who sees what its numbers are now."""
+    def _see(self, tensor, node=None):
+        """-1 - the number of a leaf that somebody reads, who sees what its numbers are now. A node that saves its array
+        will see in backward what they are then: the same, or the gradients are wrong."""
         known = self.leaf_of.get(id(tensor))
         if known is None:
-            data, copy, row = tensor._data, None, None
+            data, array, row = tensor._data, None, None
             self._room -= data.nbytes
             if tensor.node is None and type(tensor).__name__ != "Parameter":
-                if data.nbytes <= _QUICKLY_COPIED and data.dtype.kind == "f":
-                    copy = data.copy() if data.nbytes < buffers.LARGE else buffers.copy(data)
+                if node is not None and any([one is data for one in node.saved]):
+                    array = data
+                elif data.nbytes <= _QUICKLY_COPIED and data.dtype.kind == "f":
+                    array = data.copy() if data.nbytes < buffers.LARGE else buffers.copy(data)
                 else:
                     (row,) = measure_all([data])
-            known = self.leaf_of[id(tensor)] = tensor, copy, row, -1 - len(self.leaf_of)
+            known = self.leaf_of[id(tensor)] = tensor, array, row, -1 - len(self.leaf_of)
         return known[3]
 
     def note_saved(self):
@@ -103,6 +106,9 @@ class Gathered:
             for edge in node.edges:
                 if edge is not None and not edge.order and type(edge).__name__ != "Parameter":
                     self._see(edge)
+        for key, row in self.seen().items():
+            tensor, _, _, number = self.leaf_of[key]
+            self.leaf_of[key] = tensor, None, row, number
         self.rows += list(measure_all([data for _, _, _, data in self.ran[len(self.rows) :]]))
         if self._details:
             self.looks += [Look().at_output(node, data) for node, _, _, data in self.ran[len(self.looks) :]]
@@ -110,5 +116,5 @@ class Gathered:
     def seen(self):
         """{id of a leaf: its row of numbers}, of the leaves that have been looked at."""
         rows = {key: row for key, (_, _, row, _) in self.leaf_of.items() if row is not None}
-        copies = {key: copy for key, (_, copy, _, _) in self.leaf_of.items() if copy is not None}
-        return rows | dict(zip(copies, measure_all(copies.values())))
+        arrays = {key: array for key, (_, array, _, _) in self.leaf_of.items() if array is not None}
+        return rows | dict(zip(arrays, measure_all(arrays.values())))

@@ -34,7 +34,7 @@ class Pattern:
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
     and with (`variables`), of which the parameters are the same tensors in each step, and are not measured.
     What arrives where one contribution goes is this contribution. If that is a leaf, nobody needs its numbers but of
-    the last step: its row is filled `later`, and so are those of leaves whose numbers were copied.
+    the last step: its row is filled `later`.
     """
 
     @classmethod
@@ -115,26 +115,24 @@ class Pattern:
             if root.node is not ran[place][0]:
                 return None
         leaves = {}  # index of a leaf that is another one in this step, or has other numbers -> what is known of it
-        others, known, later = [*seeds], [], []
+        others, known = [*seeds], []
         if len(totals) != len(self.totals):
             return None
         sums = list(totals.values())
         if self.several:
             others += [array_of(sums[k][0]) for k in self.several]
         row, records = self.first_leaf, self.trace.leaf_records
-        for index, (tensor, copy, measured, _) in zip(self.looked, looked):
+        for index, (tensor, array, measured, _) in zip(self.looked, looked):
             record = records[index]
             if record.is_parameter:
                 if record.reference() is not tensor:
                     return None
-            elif (copy is None and measured is None) or record.requires_grad != tensor._requires_grad:
+            elif (array is None and measured is None) or record.requires_grad != tensor._requires_grad:
                 return None
             else:
                 data = tensor._data
                 leaves[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
-            others.append(None)
-            if copy is not None:
-                later.append((row, copy))
+            others.append(array)
             if measured is not None:
                 known.append((row, measured))
             row += 1
@@ -150,7 +148,7 @@ class Pattern:
         for row, measured in known:
             rows[row] = measured
         self._tables.reverse()
-        return Repeat(self, gathered, leaves, rows, later, sums)
+        return Repeat(self, gathered, leaves, rows, sums)
 
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
@@ -181,9 +179,9 @@ class Repeat:
     """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it, after a
     call of `look_closer`."""
 
-    def __init__(self, pattern, gathered, leaves, rows, later, totals):
+    def __init__(self, pattern, gathered, leaves, rows, totals):
         self.pattern, self.leaves, self.rows = pattern, leaves, rows
-        self._later, self._totals = later, totals  # (row, array) that has not been measured yet; gradients of leaves
+        self._totals = totals  # gradients of leaves, not measured yet
         self.orders = [record[0].order for record in gathered.ran]
         made = gathered.made.values() if gathered.made else ()
         self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in made]
@@ -192,13 +190,11 @@ class Repeat:
     def look_closer(self, gathered=None):
         """Look at the leaves, and if it was kept, at the details of what was gathered: at what nobody needs but of the
         last step, and at arrays which are still what they were."""
-        several = self.pattern.several
-        for k, (row, (gradient, *_)) in enumerate(zip(self.pattern.rows_of_totals, self._totals)):
-            if k not in several:
-                self._later.append((row, array_of(gradient)))
-        for (row, _), numbers in zip(self._later, measure_all([array for _, array in self._later])):
+        totals, self._totals = self._totals, ()
+        rows, several = self.pattern.rows_of_totals, self.pattern.several
+        later = {rows[k]: array_of(gradient) for k, (gradient, *_) in enumerate(totals) if k not in several}
+        for row, numbers in zip(later, measure_all(later.values())):
             self.rows[row] = numbers
-        self._later, self._totals = [], ()
         if gathered is not None:
             self._look_at_details(gathered)
 
