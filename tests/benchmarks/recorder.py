@@ -1,5 +1,6 @@
 """What it costs to record: training steps with and without `viz.record`, in turn, in one process."""
 
+import contextlib
 import statistics
 import time
 from itertools import pairwise
@@ -55,23 +56,30 @@ def _times(step, count, group=1):
 def overhead(name, seconds):
     """{"ms": of an unrecorded step, way of recording: the share of it that recording adds}.
 
-    In each round each way trains for about 50 ms in a recording of its own, whose first steps are not counted.
+    In each round each way trains for about 100 ms in a recording of its own, whose first steps are not counted, and so
+    does the net without one; who comes first changes from round to round.
     """
     model, step = _step_of(*NETS[name])
     for _ in range(3):
         step()
-    count = max(2, round(0.05 / _times(step, 3)))
-    plain, added = [], {way: [] for way in WAYS}
+    count = max(2, round(0.1 / _times(step, 3)))
+    ways = {"plain": None, **WAYS}
+    rounds, order = [], list(ways)
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(plain) < 3:
-        plain.append(_times(step, count))
-        for way, options in WAYS.items():
-            group = options.get("every", 1)
-            with viz.record(model, **options):
-                for _ in range(3 * group if count > 20 else group):
-                    step()
-                added[way].append(_times(step, max(1, count // group), group) / plain[-1] - 1)
-    return {"ms": 1e3 * statistics.median(plain), **{way: statistics.median(shares) for way, shares in added.items()}}
+    while time.perf_counter() < end or len(rounds) < 4:
+        rounds.append({way: _time_of(model, step, count, ways[way]) for way in order})
+        order.append(order.pop(0))
+    added = {way: statistics.median(one[way] / one["plain"] - 1 for one in rounds) for way in WAYS}
+    return {"ms": 1e3 * statistics.median(one["plain"] for one in rounds), **added}
+
+
+def _time_of(model, step, count, options):
+    """Seconds of a step, recorded with these options or not at all (None)."""
+    group = (options or {}).get("every", 1)
+    with contextlib.nullcontext() if options is None else viz.record(model, **options):
+        for _ in range(max(4, count // 4) if group == 1 else 2 * group):  # by then it knows what a step does
+            step()
+        return _times(step, max(1, count // group), group)
 
 
 def table(seconds):
