@@ -21,7 +21,7 @@ RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
 _CHUNK = 4096  # numbers that are summed in their own precision, before float64 takes over
 _SHARE = 8 * _CHUNK  # numbers that one thread takes at a time
-_MANY = 500_000  # numbers in all, from which on it is worth while to wake threads
+_MANY = 250_000  # numbers in all, from which on it is worth while to wake threads
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
 _KINDS = ARRAY, SINGLE, DOUBLE, NONE
 _NO_PLAN = np.empty(0, np.int64)
@@ -155,31 +155,22 @@ def _add_up(found, parts, table, first):
 
 
 @kernel
-def _measure_few(lists, plan, place, kinds, table, first):
+def _measure_few(lists, plan, place, kinds, found, table, first):
     """Describe the arrays at `place`; with a plan these are those of a step's three lists, if they are what it says.
 
-    Returns how many it could not read, _FOR_ALL_THREADS if they have many numbers, or _NOT_ALIKE. One kernel does
-    both, so that both give the same bits.
+    Returns how many it could not read, or _NOT_ALIKE; where there are many numbers, _FOR_ALL_THREADS less how many it
+    could not read, and `found` says where they are. One kernel does both, so that both give the same bits.
     """
     objects = _objects(place)
     if len(plan) > 0 and not find_if_alike(lists[0], lists[1], lists[2], plan, objects):
         return _NOT_ALIKE
-    found = np.empty((len(objects) + 1, 4), np.int64)
     shares, numbers, unread = _find(objects, kinds, found, table, first)
     if numbers >= _MANY:
-        return _FOR_ALL_THREADS
+        return _FOR_ALL_THREADS - unread
     parts = np.empty((shares, COLUMNS))
     _measure_shares(0, shares, found, parts)
     _add_up(found, parts, table, first)
     return unread
-
-
-@kernel
-def _find_many(place, kinds, table, first):
-    objects = _objects(place)
-    found = np.empty((len(objects) + 1, 4), np.int64)
-    shares, _, unread = _find(objects, kinds, found, table, first)
-    return found, np.empty((shares, COLUMNS)), unread
 
 
 @shared
@@ -201,26 +192,30 @@ def measure_many(arrays, table, first):
     look at a thousand numbers. The arrays must be `READABLE`.
     """
     objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
-    place = id(objects)
-    unread = _measure_few((0, 0, 0), _NO_PLAN, place, _KINDS, table, first)
-    return _measure_by_all(place, table, first) if unread == _FOR_ALL_THREADS else unread
+    _, found = room(len(arrays))
+    unread = _measure_few((0, 0, 0), _NO_PLAN, id(objects), _KINDS, found, table, first)
+    return unread if unread >= 0 else _measure_by_all(unread, found, table, first)
 
 
-def measure_if_alike(ran, went, others, plan, objects, table):
+def room(count):
+    """Room for so many arrays: for their addresses, and for what `_find` notes of them."""
+    return np.empty(count, np.int64), np.empty((count + 1, 4), np.int64)
+
+
+def measure_if_alike(ran, went, others, plan, objects, found, table):
     """Describe a step's arrays if it is what the plan says (`alike.find_if_alike`). Whether it is, and whether it did.
 
-    objects: room for the addresses of the arrays. What is no array of floats, or has gaps, is left to `measure_many`.
+    objects, found: the `room` for them. What is no array of floats, or has gaps, is left to `measure_many`.
     """
-    place = id(objects)
-    unread = _measure_few((id(ran), id(went), id(others)), plan, place, _KINDS, table, 0)
-    if unread == _FOR_ALL_THREADS:
-        unread = _measure_by_all(place, table, 0)
+    unread = _measure_few((id(ran), id(went), id(others)), plan, id(objects), _KINDS, found, table, 0)
+    if unread <= _FOR_ALL_THREADS:
+        unread = _measure_by_all(unread, found, table, 0)
     return unread != _NOT_ALIKE, unread == 0
 
 
-def _measure_by_all(place, table, first):
-    """Describe the arrays at `place` with all threads. How many could not be read."""
-    found, parts, unread = _find_many(place, _KINDS, table, first)
+def _measure_by_all(result, found, table, first):
+    """Go on with all threads where `_measure_few` has stopped with this result. How many could not be read."""
+    parts = np.empty((found[-1, _FIRST], COLUMNS))
     _measure_part(found, parts)
     _finish_many(found, parts, table, first)
-    return unread
+    return _FOR_ALL_THREADS - result

@@ -98,7 +98,7 @@ class Pattern:
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
         # Two tables of rows, one for the last step, one for the next.
         self._tables = [np.empty((self.count, COLUMNS)) for _ in range(2)]
-        self._objects = np.empty(self.count, np.int64)  # the addresses of the arrays
+        self._room = None if kernels() is None else kernels().room(self.count)
 
     def may_fit(self, gathered):
         """Whether a first look finds nothing else: as many operations, and an output of the same shape."""
@@ -159,7 +159,7 @@ class Pattern:
                 return None
         else:
             lists = gathered.ran, gathered.went, others
-            alike, measured = kernels().measure_if_alike(*lists, self.plan, self._objects, rows)
+            alike, measured = kernels().measure_if_alike(*lists, self.plan, *self._room, rows)
             if not alike:
                 return None
         if not measured:
