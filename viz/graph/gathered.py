@@ -80,7 +80,7 @@ class Gathered:
 
     def note_saved(self):
         """Note how much each operation keeps for backward, as long as it does."""
-        kept = set()
+        kept = {}
         self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
 
     def shows_what_was_given(self):

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_course.function import FREED
+
 from .details import Details
 from .stats import Table
 
@@ -235,15 +237,29 @@ class Trace:
 def bytes_saved(node, inputs, kept):
     """Bytes of the arrays that an operation keeps for backward, and none before it; parameters live anyway.
 
-    kept: ids of the arrays that are kept already, to which its own are added.
+    kept: {id of what owns an array's memory: weak reference to the node that keeps it}, to which its own are added.
     """
     total = 0
     for array in getattr(node, "saved", ()):
         if not isinstance(array, np.ndarray):
             continue
         owner = array if array.base is None else array.base
-        learned = any(t is not None and t.node is None and t._requires_grad and t._data is array for t in inputs)
-        if not learned and id(owner) not in kept:
-            kept.add(id(owner))
+        if not _is_learned(array, inputs) and not _keeps(kept.get(id(owner)), owner):
+            kept[id(owner)] = weakref.ref(node)
             total += array.nbytes
     return total
+
+
+def _is_learned(array, inputs):
+    for tensor in inputs:
+        if tensor is not None and tensor._data is array:
+            return tensor.node is None and tensor._requires_grad
+    return False
+
+
+def _keeps(reference, owner):
+    """Whether a node still lives and keeps an array of this owner: another may have got its id since."""
+    node = None if reference is None else reference()
+    if node is None or node.saved is FREED:
+        return False
+    return any([one is owner or one.base is owner for one in node.saved if isinstance(one, np.ndarray)])

@@ -38,7 +38,7 @@ class Tracer(Observer):
         self._earlier = set()  # indices of the leaves that an earlier backward pass through this trace has reached
         self._known_parameters = [], {}  # as a trace begins with them, and whether there are others by now
         self._new_parameters, self._learnt_for = False, None
-        self._kept = set()  # ids of the arrays that operations of this graph keep
+        self._kept = {}  # which arrays operations of this graph keep, as `bytes_saved` notes it
         self._structure = None, None  # signature, Structure of the last step
         self._known_rows = {}  # id of a leaf -> its numbers when it was first read
         self._sweep_at = _SWEEP_FROM
@@ -148,7 +148,7 @@ class Tracer(Observer):
         trace = self._trace
         self._last, self._done = trace, True
         trace.table.settle()
-        self._kept = set()
+        self._kept = {}
         step = self._step(trace, self._visited[::-1])
         self._visited, self._arrived, self._learnt_for = [], {}, None
         return step
@@ -157,7 +157,8 @@ class Tracer(Observer):
 
     @property
     def _trace(self):
-        return self._recorded(self._current)
+        current = self._current
+        return current if type(current) is Trace else self._recorded(current)
 
     @property
     def _finished(self):
@@ -191,7 +192,7 @@ class Tracer(Observer):
                 self._known_parameters, self._new_parameters = self._trace.known_parameters(), False
             known, places = self._known_parameters
             self._current, self._done, self._sweep_at = Trace((known.copy(), places.copy())), False, _SWEEP_FROM
-            self._kept = set()
+            self._kept = {}
         return self._trace
 
     def _without_gradient(self, trace, tensor):
