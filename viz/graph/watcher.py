@@ -225,8 +225,8 @@ class Watcher(Tracer):
         return super()._recorded(graph)
 
     def _look_closer(self):
-        """Look at what nobody needs of each step, if the last one was like an earlier one: gradients of leaves, data,
-        and the details. These arrays are kept until the next step, or until they may change."""
+        """Look at what nobody needs of each step, if the last one was like an earlier one: the gradients of leaves and
+        the details. These arrays are kept until the next step, or until they may change."""
         with _looking:
             held, self._held = self._held, None
             if held is not None:
