@@ -203,6 +203,7 @@ def test_a_saved_run(tmp_path, capsys):
         (["{}:nets", "--input", "5"], "has no 'nets'; it has: net, make"),
         (["{}:number", "--input", "5"], "is no module and makes none, but int"),
         (["{}:broken", "--input", "5"], "KeyError"),
+        (["{}:net", "--input", "7"], "a function batch() in the file gives another"),
         (["nowhere.py:net", "--input", "5"], "there is no file nowhere.py"),
         (["{}", "--input", "5"], "expected FILE.py:name"),
         (["{}:net", "--input", "5", "--format", "svg"], "add -o PATH"),
