@@ -121,8 +121,8 @@ def _record(path, name, shape, options):
         if name not in found:
             public = [key for key, value in found.items() if callable(value) and not key.startswith("_")]
             raise CommandError(f"{path} has no {name!r}; it has: {', '.join(public) or 'nothing that can be called'}")
-        random = " (its input was random numbers, float32; a function batch() in the file gives another)"
-        hint = "" if "batch" in found else random if shape else " (does it need --input?)"
+        drawn = " (its input was random numbers, float32; a function batch() in the file gives another)"
+        hint = "" if "batch" in found else drawn if shape else " (does it need --input?)"
         with _told(f"{name} of {path}", hint):
             model = found[name]
             if not isinstance(model, nn.Module) and callable(model):

@@ -1,11 +1,14 @@
 """The page as a file: whole, deterministic, small, escaped; and what is refused."""
 
+import base64
 import functools
+import itertools
 import json
 import math
 import os
 import re
 import time
+import zlib
 
 import numpy as np
 import pictured_nets
@@ -20,7 +23,7 @@ from viz.graph import claim, theme
 from viz.graph.outline import outline
 from viz.page import chain, facts, scene, svg
 from viz.page import run as run_of_page
-from viz.page.packed import as_json, by_column, by_row, packed, unpacked
+from viz.page.packed import PLACES, as_json, by_column, packed
 from viz.page.run import training
 
 NASTY = ["a<b>&\"c'", "</script><script>alert(1)</script>", "line\nbreak\ttab", "emoji 🧠 ∂", "<!-- -->",
@@ -29,6 +32,29 @@ NASTY = ["a<b>&\"c'", "</script><script>alert(1)</script>", "line\nbreak\ttab", 
 
 def flow_of(model=None, **options):
     return viz.gradient_flow(recorded(model or net()), **options)
+
+
+def unpacked(text):
+    return zlib.decompress(base64.b64decode(text)).decode("utf-8")
+
+
+def by_row(panes):
+    """The inverse of `by_column`, as the page's program has it."""
+    return [{**pane, "cards": _entries(pane["cards"]), **_scenes(pane)} for pane in panes]
+
+
+def _scenes(pane):
+    return {key: [{**scene, "edges": _rows(scene["edges"])} for scene in pane[key]] for key in ("scenes", "insides")}
+
+
+def _rows(columns):
+    whole = [itertools.accumulate(column) if i in PLACES else column for i, column in enumerate(columns)]
+    return [list(row) for row in zip(*whole, strict=True)]
+
+
+def _entries(columns):
+    rows = zip(*columns.values(), strict=True)
+    return [{key: value for key, value in zip(columns, row, strict=True) if value is not None} for row in rows]
 
 
 def data_of(html):

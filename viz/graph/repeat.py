@@ -34,7 +34,7 @@ class Pattern:
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
     and with (`variables`), of which the parameters are the same tensors in each step, and are not measured.
     What arrives where one contribution goes is this contribution. If that is a leaf, nobody needs its numbers but of
-    the last step: its row is filled `later`.
+    the last step: `later` has, by their place among the sums, the rows that are filled then.
     """
 
     @classmethod
@@ -63,10 +63,9 @@ class Pattern:
         # Of a `Step`, in forward order: rows of the gradients and of the outputs.
         self.history = History(structure, [self.arrived[::-1], self.visited[::-1]], self.count)
         self.plan = _plan_of(gathered, self.met)
-        later = [k for k in range(len(self.totals)) if k not in self.several]
-        self.later = [self.rows_of_totals[k] for k in later]
+        self.later = {k: row for k, row in enumerate(self.rows_of_totals) if k not in self.several}
         sums = list(gathered.totals.values())
-        self.bytes_later = sum([array_of(sums[k][0]).nbytes for k in later])
+        self.bytes_later = sum([array_of(sums[k][0]).nbytes for k in self.later])
         # What the plan knows by its address is to live as long as the pattern; but leaves are not kept alive.
         self._kept = [(type(node), node.scope) for node in nodes]
         self._alive = alive = [True]
@@ -167,7 +166,7 @@ class Pattern:
             sent = chain.from_iterable([contributions for _, _, contributions in went])
             outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
             arrays = [*outputs, *sent, *sums, *others]
-            for row in self.later:
+            for row in self.later.values():
                 arrays[row] = None
             rows[:] = measure_all(arrays)
         if gathered.rows:  # of what may have changed since
@@ -187,13 +186,12 @@ class Repeat:
         self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in made]
         self.looks = ()
 
-    def look_closer(self, gathered=None):
-        """Look at the leaves, and if it was kept, at the details of what was gathered: at what nobody needs but of the
-        last step, and at arrays which are still what they were."""
+    def look_closer(self, gathered):
+        """Look, once, at the leaves, and at the details of what was gathered, if it is not None: at what nobody needs
+        but of the last step, and at arrays which are still what they were."""
         totals, self._totals = self._totals, ()
-        rows, several = self.pattern.rows_of_totals, self.pattern.several
-        later = {rows[k]: array_of(gradient) for k, (gradient, *_) in enumerate(totals) if k not in several}
-        for row, numbers in zip(later, measure_all(later.values())):
+        later = self.pattern.later
+        for row, numbers in zip(later.values(), measure_all([array_of(totals[k][0]) for k in later])):
             self.rows[row] = numbers
         if gathered is not None:
             self._look_at_details(gathered)

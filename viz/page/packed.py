@@ -13,12 +13,8 @@ _HARDEST = 9  # of deflate's levels: a large page takes some 50 ms
 
 
 def packed(text):
-    """The text in a third to a sixth of its bytes; `unpacked` is its inverse."""
+    """The text in a third to a sixth of its bytes."""
     return base64.b64encode(zlib.compress(text.encode("utf-8"), _HARDEST)).decode("ascii")
-
-
-def unpacked(text):
-    return zlib.decompress(base64.b64decode(text)).decode("utf-8")
 
 
 def as_json(data):
@@ -29,42 +25,26 @@ def as_json(data):
 def by_column(panes):
     """The panes with their cards and edges by column: what is alike stands together then, and deflates to less.
 
-    The places of an edge are counted from those of the edge before it.
+    The places of an edge are counted from those of the edge before it. `words.js` makes rows of all that again.
     """
-    return [_told(pane, _columns, _steps) for pane in panes]
+    return [{**pane, "cards": _columns(pane["cards"]), **_scenes(pane)} for pane in panes]
 
 
-def by_row(panes):
-    """The inverse of `by_column`, which is what `words.js` does."""
-    return [_told(pane, _entries, _rows) for pane in panes]
+def _scenes(pane):
+    return {key: [{**scene, "edges": _steps(scene["edges"])} for scene in pane[key]] for key in ("scenes", "insides")}
 
 
-def _told(pane, cards, edges):
-    scenes = {key: [{**scene, "edges": edges(scene["edges"])} for scene in pane[key]] for key in ("scenes", "insides")}
-    return {**pane, "cards": cards(pane["cards"]), **scenes}
-
-
-_PLACES = (0, 1, 2, 3, 8, 9)  # columns of the edges: which nodes, which vertices, and where the number stands
+PLACES = (0, 1, 2, 3, 8, 9)  # columns of the edges: which nodes, which vertices, and where the number stands
 
 
 def _steps(edges):
     columns = enumerate(zip(*edges, strict=True))
-    return [[b - a for a, b in itertools.pairwise([0, *c])] if i in _PLACES else list(c) for i, c in columns]
-
-
-def _rows(columns):
-    whole = [itertools.accumulate(column) if i in _PLACES else column for i, column in enumerate(columns)]
-    return [list(row) for row in zip(*whole, strict=True)]
+    return [[b - a for a, b in itertools.pairwise([0, *c])] if i in PLACES else list(c) for i, c in columns]
 
 
 def _columns(entries):
     keys = dict.fromkeys(key for entry in entries for key in entry)
     return {key: [entry.get(key) for entry in entries] for key in keys}
-
-
-def _entries(columns):
-    rows = zip(*columns.values(), strict=True)
-    return [{key: value for key, value in zip(columns, row, strict=True) if value is not None} for row in rows]
 
 
 def rounded(number):

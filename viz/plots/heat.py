@@ -167,11 +167,12 @@ def _evenly(count, most):
 
 def _explain(axes, samples):
     """The legend of marks below the axes; where no layout makes room for it, the axes give theirs."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.get_figure()
     lines = -(-len(samples) // _IN_A_LINE)
-    if not isinstance(figure.get_layout_engine(), _constrained()):
+    if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         box, needed = axes.get_position(), (lines * _INCHES + 0.06) / figure.get_figheight()
         axes.set_position((box.x0, box.y0 + needed, box.width, box.height - needed))
     below = axes.transAxes + ScaledTranslation(0.0, -_LEGEND_BELOW, figure.dpi_scale_trans)
@@ -180,12 +181,6 @@ def _explain(axes, samples):
         fontsize=8, frameon=False, borderaxespad=0.0, borderpad=0.0, labelspacing=0.3, columnspacing=1.2,
         handlelength=2.2, handleheight=1.1, labelcolor=style.INK,
     )  # fmt: skip
-
-
-def _constrained():
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    return ConstrainedLayoutEngine
 
 
 def colour_bar(figure, image, axes, scale, own=None):
