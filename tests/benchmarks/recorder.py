@@ -1,6 +1,7 @@
 """What it costs to record: training steps with and without `viz.record`, in turn, in one process."""
 
 import contextlib
+import math
 import statistics
 import time
 from itertools import pairwise
@@ -9,7 +10,7 @@ import numpy as np
 
 import tinygrad_course as tg
 import viz
-from tinygrad_course import models, nn, optim
+from tinygrad_course import models, modes, nn, optim
 
 WAYS = {"recorded": {}, "details=True": {"details": True}, "every=10": {"every": 10}}
 
@@ -42,44 +43,46 @@ def _step_of(net, shape, classes):
     return model, step
 
 
-def _times(step, count, group=1):
-    """Seconds of a step, the median of `count` groups of steps."""
-    runs = []
-    for _ in range(count):
-        begin = time.perf_counter()
-        for _ in range(group):
-            step()
-        runs.append((time.perf_counter() - begin) / group)
-    return statistics.median(runs)
-
-
 def overhead(name, seconds):
     """{"ms": of an unrecorded step, way of recording: the share of it that recording adds}.
 
-    In each round each way trains for about 100 ms in a recording of its own, whose first steps are not counted, and so
-    does the net without one; who comes first changes from round to round.
+    A net trains in short turns: without a recording, and with each of several that stay open and watch in their own
+    turns alone. A processor is faster at one moment than at the next; so each turn is compared with the one without
+    recording in the same round, and their order changes from round to round. Medians of the rounds.
     """
     model, step = _step_of(*NETS[name])
-    for _ in range(3):
+    with contextlib.ExitStack() as stack:
+        recordings = {way: stack.enter_context(viz.record(model, **options)) for way, options in WAYS.items()}
+        for recording in recordings.values():
+            with modes.observe(recording):  # and no longer, from here on, than such a block lasts
+                _time(step, 20)  # by then it knows what a step does
+        steps = dict.fromkeys(["plain", *WAYS], max(1, round(0.02 / _time(step, 5))))
+        steps["every=10"] = math.ceil(steps["plain"] / 10) * 10
+        added, plain, order = {way: [] for way in WAYS}, [], list(steps)
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end or len(plain) < 8:
+            now = {}
+            for way in order:
+                if way == "every=10" and len(plain) % 4:  # its turns may be long
+                    continue
+                with modes.observe(recordings[way]) if way in recordings else contextlib.nullcontext():
+                    if way != "every=10":
+                        step()  # what the turn before has left in the caches is not its own
+                    now[way] = _time(step, steps[way])
+            plain.append(now.pop("plain"))
+            for way, taken in now.items():
+                added[way].append(taken / plain[-1] - 1)
+            order.append(order.pop(0))
+    shares = {way: statistics.median(some) for way, some in added.items()}
+    return {"ms": 1e3 * statistics.median(plain), **shares}
+
+
+def _time(step, count):
+    """Seconds of a step, the mean of `count`."""
+    begin = time.perf_counter()
+    for _ in range(count):
         step()
-    count = max(2, round(0.1 / _times(step, 3)))
-    ways = {"plain": None, **WAYS}
-    rounds, order = [], list(ways)
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(rounds) < 4:
-        rounds.append({way: _time_of(model, step, count, ways[way]) for way in order})
-        order.append(order.pop(0))
-    added = {way: statistics.median(one[way] / one["plain"] - 1 for one in rounds) for way in WAYS}
-    return {"ms": 1e3 * statistics.median(one["plain"] for one in rounds), **added}
-
-
-def _time_of(model, step, count, options):
-    """Seconds of a step, recorded with these options or not at all (None)."""
-    group = (options or {}).get("every", 1)
-    with contextlib.nullcontext() if options is None else viz.record(model, **options):
-        for _ in range(max(4, count // 4) if group == 1 else 2 * group):  # by then it knows what a step does
-            step()
-        return _times(step, max(1, count // group), group)
+    return (time.perf_counter() - begin) / count
 
 
 def table(seconds):

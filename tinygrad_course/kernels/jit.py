@@ -214,7 +214,7 @@ class _SharedKernel(_ParallelKernel):
 
     def __init__(self, function, options):
         functools.update_wrapper(self, function)
-        self._body, self._addresses = _compile(function, **options), {}
+        self._body, self._addresses, self._entry = _compile(function, **options), {}, None
         self.serial = functools.partial(self._body, 0, 1)
 
     def __call__(self, *arguments):
@@ -230,6 +230,18 @@ class _SharedKernel(_ParallelKernel):
             signature = types.int64, types.int64, *map(numba.typeof, arguments)
             self._addresses[fingerprint] = _address(self._body, signature)
         _start(_launch_address(), self._addresses[fingerprint], num_threads(), *arguments)
+
+    def entry(self, *argument_types):
+        """(launch, body, threads), with which another kernel starts these threads by `call.share`.
+
+        The types are the same at each call. `threads` is 1 until Python has called some parallel kernel, and wherever
+        that has to be done in turn.
+        """
+        if not _free or _here.threads != num_threads():
+            return 0, 0, 1
+        if self._entry is None:
+            self._entry = _launch_address(), _address(self._body, (types.int64, types.int64, *argument_types))
+        return *self._entry, _here.threads
 
     def _in_turn(self, *arguments):
         """The same parts, without other threads."""

@@ -11,11 +11,12 @@ other arrays are measured in the same call, changes no bit of the result.
 
 import numba
 import numpy as np
+from numba import types
 
 from .alike import find_if_alike
-from .call import pointer_to, word_at
+from .call import pointer_to, share, word_at
 from .jit import inner, kernel, shared
-from .objects import ARRAY, CLASS, DOUBLE, DTYPE, EXTENTS, FLAGS, NDIM, NONE, NUMBERS, SINGLE
+from .objects import ARRAY, CLASS, COUNT, DOUBLE, DTYPE, EXTENTS, FLAGS, NDIM, NONE, NUMBERS, SINGLE, list_item
 
 RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
@@ -25,7 +26,7 @@ _MANY = 250_000  # numbers in all, from which on it is worth while to wake threa
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
 _KINDS = ARRAY, SINGLE, DOUBLE, NONE
 _NO_PLAN = np.empty(0, np.int64)
-_NOT_ALIKE, _FOR_ALL_THREADS = -1, -2
+_NOT_ALIKE = -1
 _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
 _SMALL_64, _LARGE_64 = 1e-280, 1e300
@@ -79,12 +80,6 @@ def _finish(x, small, large, row):
 
 
 @inner
-def _objects(place):
-    """The addresses that lie in the array which is the Python object at `place`."""
-    return numba.carray(pointer_to(word_at(place + NUMBERS)), word_at(word_at(place + EXTENTS)), np.int64)
-
-
-@inner
 def _find(objects, kinds, found, table, first):
     """Note where the numbers of the arrays are, and begin their rows. (Shares in all, numbers in all, unread arrays.)
 
@@ -129,9 +124,9 @@ def _measure_shares(thread, threads, found, parts):
     for k in range(len(found) - 1):
         first, size, width = found[k, _FIRST], found[k, _COUNT], found[k, _BYTES]
         count, others = found[k + 1, _FIRST] - first, threads - 1
-        for share in range((thread * count + others) // threads, ((thread + 1) * count + others) // threads):
-            place, row = found[k, _PLACE] + share * _SHARE * width, parts[first + share]
-            some = min(_SHARE, size - share * _SHARE)
+        for mine in range((thread * count + others) // threads, ((thread + 1) * count + others) // threads):
+            place, row = found[k, _PLACE] + mine * _SHARE * width, parts[first + mine]
+            some = min(_SHARE, size - mine * _SHARE)
             row[:] = 0.0
             if width == 4:
                 _measure(place, some, width, np.float32, np.int32, _MASK_32, _INFINITY_32, row)
@@ -156,33 +151,34 @@ def _add_up(found, parts, table, first):
             _finish(numba.carray(pointer_to(found[k, _PLACE]), size, np.float64), _SMALL_64, _LARGE_64, row)
 
 
-@kernel
-def _measure_few(lists, plan, place, kinds, found, table, first):
-    """Describe the arrays at `place`; with a plan these are those of a step's three lists, if they are what it says.
-
-    Returns how many it could not read, or _NOT_ALIKE; where there are many numbers, _FOR_ALL_THREADS less how many it
-    could not read, and `found` says where they are. One kernel does both, so that both give the same bits.
-    """
-    objects = _objects(place)
-    if len(plan) > 0 and not find_if_alike(lists[0], lists[1], lists[2], plan, objects):
-        return _NOT_ALIKE
-    shares, numbers, unread = _find(objects, kinds, found, table, first)
-    if numbers >= _MANY:
-        return _FOR_ALL_THREADS - unread
-    parts = np.empty((shares, COLUMNS))
-    _measure_shares(0, 1, found, parts)
-    _add_up(found, parts, table, first)
-    return unread
-
-
 @shared
 def _measure_part(thread, threads, found, parts):
     _measure_shares(thread, threads, found, parts)
 
 
 @kernel
-def _finish_many(found, parts, table, first):
+def _measure_all(lists, plan, objects, found, kinds, table, first, launch, body, threads):
+    """Describe the arrays of a step's three lists if they are what the plan says; without a plan, those of the last.
+
+    objects, found: `room` for them, of a plan. launch, body, threads: the `_measure_part.entry`. Returns _NOT_ALIKE, or
+    how many could not be read. One kernel for all, so that all give the same bits.
+    """
+    ran, went, others = lists
+    if len(plan) == 0:
+        count = word_at(others + COUNT)
+        objects, found = np.empty(count, np.int64), np.empty((count + 1, 4), np.int64)
+        for k in range(count):
+            objects[k] = list_item(others, k)
+    elif not find_if_alike(ran, went, others, plan, objects):
+        return _NOT_ALIKE
+    shares, numbers, unread = _find(objects, kinds, found, table, first)
+    parts = np.empty((shares, COLUMNS))
+    if numbers >= _MANY and threads > 1:
+        share(launch, body, threads, (found, parts))
+    else:
+        _measure_shares(0, 1, found, parts)
     _add_up(found, parts, table, first)
+    return unread
 
 
 def measure_many(arrays, table, first):
@@ -190,12 +186,9 @@ def measure_many(arrays, table, first):
 
     The size of None is -1, and of what is no array, or one that is not contiguous or not of float32 or float64: of
     these it returns how many there are. One call for many small arrays: to hand one to a kernel takes longer than to
-    look at a thousand numbers. The arrays must be `READABLE`.
+    look at a thousand numbers. They come in a list, and must be `READABLE`.
     """
-    objects = np.fromiter(arrays, object, len(arrays))  # in memory, the addresses of the array objects
-    _, found = room(len(arrays))
-    unread = _measure_few((0, 0, 0), _NO_PLAN, id(objects), _KINDS, found, table, first)
-    return unread if unread >= 0 else _measure_by_all(unread, found, table, first)
+    return _measure_all((0, 0, id(arrays)), _NO_PLAN, *_NO_ROOM, _KINDS, table, first, *_measure_part.entry(*_TYPES))
 
 
 def room(count):
@@ -208,15 +201,9 @@ def measure_if_alike(ran, went, others, plan, objects, found, table):
 
     objects, found: the `room` for them. What is no array of floats, or has gaps, is left to `measure_many`.
     """
-    unread = _measure_few((id(ran), id(went), id(others)), plan, id(objects), _KINDS, found, table, 0)
-    if unread <= _FOR_ALL_THREADS:
-        unread = _measure_by_all(unread, found, table, 0)
+    lists = id(ran), id(went), id(others)
+    unread = _measure_all(lists, plan, objects, found, _KINDS, table, 0, *_measure_part.entry(*_TYPES))
     return unread != _NOT_ALIKE, unread == 0
 
 
-def _measure_by_all(result, found, table, first):
-    """Go on with all threads where `_measure_few` has stopped with this result. How many could not be read."""
-    parts = np.empty((found[-1, _FIRST], COLUMNS))
-    _measure_part(found, parts)
-    _finish_many(found, parts, table, first)
-    return _FOR_ALL_THREADS - result
+_NO_ROOM, _TYPES = room(0), (types.int64[:, ::1], types.float64[:, ::1])
