@@ -141,10 +141,10 @@ def _add_up(found, parts, table, first):
         row, size = table[first + k], found[k, _COUNT]
         if row[SIZE] < 0.0:
             continue
-        for share in range(found[k, _FIRST], found[k + 1, _FIRST]):
+        for one in range(found[k, _FIRST], found[k + 1, _FIRST]):
             for column in (RMS, SUM, ZEROS, NOT_FINITE):
-                row[column] += parts[share, column]
-            row[LARGEST] = max(row[LARGEST], parts[share, LARGEST])
+                row[column] += parts[one, column]
+            row[LARGEST] = max(row[LARGEST], parts[one, LARGEST])
         if found[k, _BYTES] == 4:
             _finish(numba.carray(pointer_to(found[k, _PLACE]), size, np.float32), _SMALL_32, _LARGE_32, row)
         else:
