@@ -57,7 +57,8 @@ def overhead(name, seconds):
             with modes.observe(recording):  # and no longer, from here on, than such a block lasts
                 _time(step, 20)  # by then it knows what a step does
         steps = dict.fromkeys(["plain", *WAYS], max(1, round(0.02 / _time(step, 5))))
-        steps["every=10"] = math.ceil(steps["plain"] / 10) * 10
+        lead = {way: max(1, count // 4) for way, count in steps.items()}
+        steps["every=10"], lead["every=10"] = math.ceil(steps["plain"] / 10) * 10, 0
         added, plain, order = {way: [] for way in WAYS}, [], list(steps)
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(plain) < 8:
@@ -66,8 +67,8 @@ def overhead(name, seconds):
                 if way == "every=10" and len(plain) % 4:  # its turns may be long
                     continue
                 with modes.observe(recordings[way]) if way in recordings else contextlib.nullcontext():
-                    if way != "every=10":
-                        step()  # what the turn before has left in the caches is not its own
+                    for _ in range(lead[way]):  # what the turn before has left in the caches is not its own
+                        step()
                     now[way] = _time(step, steps[way])
             plain.append(now.pop("plain"))
             for way, taken in now.items():

@@ -178,13 +178,17 @@ class Repeat:
     """A step that was like a pattern: its numbers. `trace` makes the `Trace` of it when somebody asks for it, after a
     call of `look_closer`."""
 
+    __slots__ = ("leaves", "looks", "made", "orders", "pattern", "rows", "_totals")
+
     def __init__(self, pattern, gathered, leaves, rows, totals):
-        self.pattern, self.leaves, self.rows = pattern, leaves, rows
+        ran = gathered.ran
+        self.pattern, self.leaves, self.rows, self.looks = pattern, leaves, rows, ()
         self._totals = totals  # gradients of leaves, not measured yet
-        self.orders = [record[0].order for record in gathered.ran]
-        made = gathered.made.values() if gathered.made else ()
-        self.made = [(weakref.ref(gathered.ran[place][2]), place) for place in made]
-        self.looks = ()
+        first, last = ran[0][0].order, ran[-1][0].order
+        one_by_one = last - first == len(ran) - 1  # they grow
+        self.orders = range(first, last + 1) if one_by_one else [record[0].order for record in ran]
+        made = gathered.made
+        self.made = [(weakref.ref(ran[place][2]), place) for place in made.values()] if made else ()
 
     def look_closer(self, gathered):
         """Look, once, at the leaves, and at the details of what was gathered, if it is not None: at what nobody needs
