@@ -29,8 +29,32 @@ def test_octaves(dtype, size, numpy_counts):
     x[5:20:3], x[6:20:4], x[7:30:5], x[8:9], x[9:10] = 0.0, -0.0, np.nan, np.inf, np.finfo(dtype).smallest_subnormal
     counts = details._count(x)
     assert counts.tolist() == numpy_counts(details._count, x).tolist()
-    assert counts[histogram.ZEROS] + counts[histogram.NOT_FINITE] >= (12 if size > 30 and size < 70_000 else 0)
+    assert counts[histogram.ZEROS] + counts[histogram.NOT_FINITE] >= (12 if 30 < size < 4096 else 0)
+    assert counts.sum() == min(size, 4096)
     assert details._histogram(counts) == details._histogram(numpy_counts(details._count, x))
+
+
+SAMPLED = {
+    "planes of 32 x 32": (8, 64, 32, 32),
+    "planes of 28 x 28": (16, 6, 28, 28),
+    "rows": (300, 784),
+    "few channels": (64, 3, 32, 32),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+@pytest.mark.parametrize("axis", [0, 1, -2, -1])
+def test_a_sample_is_from_all_over_the_array(name, axis):
+    """Each part of an array, whether it is samples, channels, rows or columns, is in its histogram with its share."""
+    shape = SAMPLED[name]
+    extent = shape[axis]
+    place = np.arange(extent).reshape([-1 if k == axis % len(shape) else 1 for k in range(len(shape))])
+    third = np.broadcast_to(2.0 ** (3 * place // extent), shape).astype(np.float32)  # 1, 2 or 4
+    counts = details._count(np.ascontiguousarray(third))
+    found = counts[histogram.OCTAVES + 48 : histogram.OCTAVES + 51] / counts.sum()
+    assert found.sum() == 1.0
+    true = [np.mean(third == value) for value in (1.0, 2.0, 4.0)]
+    assert found == pytest.approx(true, abs=0.06)
 
 
 def test_ends_of_octaves():

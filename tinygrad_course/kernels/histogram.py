@@ -13,15 +13,16 @@ _SIGN_32, _SIGN_64 = np.int32(-(2**31)), np.int64(-(2**63))  # the bits of -0.0
 
 
 @inner
-def _count(bits, step, digits, exponents, sign, counts):
+def _count(bits, begins, length, digits, exponents, sign, counts):
     """Count numbers that have these bits: a sign, an exponent, and so many digits."""
     raw = np.zeros((2 * exponents, _LANES), np.int32)  # by sign and exponent
     zeros = negative = 0
-    for i in range(0, bits.size, step):
-        word = bits[i]
-        raw[(word >> digits) & (2 * exponents - 1), i % _LANES] += 1
-        zeros += word == 0
-        negative += word == sign
+    for begin in begins:
+        for i in range(begin, begin + length):
+            word = bits[i]
+            raw[(word >> digits) & (2 * exponents - 1), i % _LANES] += 1
+            zeros += word == 0
+            negative += word == sign
     counts[:] = 0
     for k in range(2 * exponents):
         found = raw[k].sum()
@@ -37,16 +38,16 @@ def _count(bits, step, digits, exponents, sign, counts):
 
 
 @kernel
-def count_octaves(x, step, counts):
-    """Count every `step`-th number of a flat, contiguous array of float32 or float64, by sign and octave.
+def count_octaves(x, begins, length, counts):
+    """Count runs of numbers of a flat, contiguous array of float32 or float64, by sign and octave.
 
     counts[k] is how many are in (-2^(LOWEST+k+1), -2^(LOWEST+k)], counts[OCTAVES + k] how many in
     [2^(LOWEST+k), 2^(LOWEST+k+1)); zeros and what is not finite have places of their own.
     """
     if x.itemsize == 4:
-        _count(x.view(np.int32), step, 23, 256, _SIGN_32, counts)
+        _count(x.view(np.int32), begins, length, 23, 256, _SIGN_32, counts)
     else:
-        _count(x.view(np.int64), step, 52, 2048, _SIGN_64, counts)
+        _count(x.view(np.int64), begins, length, 52, 2048, _SIGN_64, counts)
 
 
 @kernel
