@@ -131,8 +131,9 @@ class Function:
         if now.observers:
             if not recorded:
                 self.order, self.scope = next_order(), now.scope
+            constants = False in needs and self.reads_constants(inputs)
+            plain = not constants and not output._viewed and array.nbytes <= SMALL
             for observer in now.observers:
-                plain = False not in needs and not output._viewed and array.nbytes <= SMALL
                 if plain and len(observer.ran) < observer.expects:
                     observer.ran.append((self, inputs, output, array))
                 else:
@@ -190,6 +191,10 @@ class Function:
                     f"a tensor that backward still needs was changed in place: the {which} of {self.label()}, of "
                     f"shape {tuple(array.shape)}; change a clone() of it, or change it after backward()"
                 )
+
+    def reads_constants(self, inputs):
+        """Whether one of these inputs, which it was applied to, is a tensor to which no gradient flows."""
+        return any([edge is None and t is not None for edge, t in zip(self.edges, inputs)])
 
     def alone_sees_its_input(self):
         """Whether nobody else looks at what the node of its first input made, or at its gradient: no tensor is left

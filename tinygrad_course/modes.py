@@ -112,8 +112,8 @@ class Observer:
     `outside(what)`: something happens that the tape does not see, such as a look at a tensor's numbers.
 
     `ran`, `expects`: as long as the list `ran` has less items than expected, it takes in (node, inputs, output, array
-        of the output) and `forward` is not told, of an operation all of whose inputs want a gradient, and which gives
-        at most `SMALL` bytes that are no view of others.
+        of the output) and `forward` is not told, of an operation none of whose inputs is a tensor that wants no
+        gradient, and which gives at most `SMALL` bytes that are no view of others.
     `keeps_arrays`: False of an observer that, when `end_backward` returns, has let go of every array it was shown, or
         will as soon as it is told that they change: `.grad` then needs no copy of them.
     """

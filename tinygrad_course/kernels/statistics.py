@@ -22,7 +22,8 @@ RMS, LARGEST, SUM, ZEROS, NOT_FINITE, SIZE = range(6)
 COLUMNS = 6
 _CHUNK = 4096  # numbers that are summed in their own precision, before float64 takes over
 _SHARE = 8 * _CHUNK  # numbers that one thread takes at a time
-_MANY = 250_000  # numbers in all, from which on it is worth while to wake threads
+_ALONE = 65_000  # numbers of an array that one thread has most likely written
+_MANY = 250_000  # numbers of larger arrays, from which on it is worth while to wake threads
 _CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
 _KINDS = ARRAY, SINGLE, DOUBLE, NONE
 _NO_PLAN = np.empty(0, np.int64)
@@ -81,7 +82,7 @@ def _finish(x, small, large, row):
 
 @inner
 def _find(objects, kinds, found, table, first):
-    """Note where the numbers of the arrays are, and begin their rows. (Shares in all, numbers in all, unread arrays.)
+    """Note where the numbers of the arrays are, and begin their rows. (Shares, numbers of large arrays, unread ones.)
 
     objects: the addresses of the Python objects. What is None, no array or one of another dtype, or has gaps, gets
     the size -1; of None, the other columns are nan.
@@ -109,7 +110,7 @@ def _find(objects, kinds, found, table, first):
         found[k, _PLACE], found[k, _COUNT] = word_at(array + NUMBERS), size
         found[k, _BYTES] = 4 if kind == single else 8
         shares += (size + _SHARE - 1) // _SHARE
-        numbers += size
+        numbers += size if size > _ALONE else 0
     found[len(objects), _FIRST] = shares
     return shares, numbers, unread
 

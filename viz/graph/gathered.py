@@ -1,14 +1,15 @@
 """What a small graph did, gathered as the tape tells it and not yet looked at; `repeat.py` says why."""
 
+import numpy as np
+
 from tinygrad_course.base import array_of, owner_of
-from tinygrad_course.kernels import buffers
 
 from .details import Look, line_outside
 from .stats import measure_all
 from .trace import bytes_saved
 
 ROOM = 4 << 20  # bytes that what is gathered may keep alive
-_QUICKLY_COPIED = 1 << 18  # bytes of data that are sooner copied than measured alone
+_QUICKLY_COPIED = 1 << 16  # bytes of data that are sooner copied than measured alone
 _OBJECTS = 200  # bytes, at least, of an operation's own objects
 
 
@@ -20,22 +21,23 @@ class Gathered:
 
     `forward` is told of what does not go to `ran` by itself; `went` is what an observer's `begin_backward` returns.
     What does not fit goes to `full`, a method like `forward`. `thorough`: lines of the program are gathered, too, if
-    there are to be details.
+    there are to be details. `read`: of an earlier step, to which this one will be like, what backward reads (see
+    `note_saved`).
     """
 
-    __slots__ = ("began", "constants", "leaf_of", "lines", "looks", "made", "ran", "rows", "saved", "totals", "went",
-                 "_details", "_full", "_room")  # fmt: skip
+    __slots__ = ("began", "constants", "leaf_of", "lines", "looks", "made", "ran", "read", "rows", "saved", "totals",
+                 "went", "_details", "_full", "_room")  # fmt: skip
 
-    def __init__(self, full, details=False, thorough=True):
+    def __init__(self, full, details=False, thorough=True, read=((), ())):
         self._details, self.looks = details, []  # details of the first outputs, as far as they have been looked at
         self.lines = [] if details and thorough else None  # of the program, one for each operation
         self.saved = None  # bytes that each operation keeps for backward
         self.ran, self.went, self.began, self.totals = [], [], None, None
-        self.rows = []  # of the first outputs, as far as they have been measured
+        self.rows = {}  # index of an operation -> the row of its output, if that has been measured
         self.leaf_of = {}  # id of a leaf -> (tensor, array of its numbers or None, row or None, -1 - its own number)
         self.made = {}  # id of an output that is not on the tape -> index of its operation
         self.constants = []  # of each operand without gradient: None, the index of its operation, or -1 - its leaf's
-        self._full, self._room = full, ROOM
+        self._full, self._room, self.read = full, ROOM, read
 
     def forward(self, node, inputs, output):
         data = output._data
@@ -43,7 +45,7 @@ class Gathered:
         if self._room < 0:
             self._full(node, inputs, output)
             return
-        if output._viewed or False in node.needs:
+        if output._viewed or (False in node.needs and node.reads_constants(inputs)):
             self._look(node, inputs, output)
         else:
             self.ran.append((node, inputs, output, data))
@@ -58,30 +60,40 @@ class Gathered:
                 self.constants.append(self._see(tensor, node) if place is None and tensor is not None else place)
         if output.node is not node:
             self.made[id(output)] = len(self.ran)
-        # The memory of a view may be the caller's, who may write there at any time.
-        self.ran.append((node, inputs, output, output._data.copy() if output._viewed else output._data))
+        data = output._data
+        if output._viewed and len(self.ran) not in self.read[1]:  # the caller may write there at any time
+            if self._details or data.nbytes <= _QUICKLY_COPIED:
+                data = data.copy()
+            else:
+                (self.rows[len(self.ran)],) = measure_all([data])
+        self.ran.append((node, inputs, output, data))
 
     def _see(self, tensor, node=None):
-        """-1 - the number of a leaf that somebody reads, who sees what its numbers are now. A node that saves its array
-        will see in backward what they are then: the same, or the gradients are wrong."""
+        """-1 - the number of a leaf that somebody reads, who sees what its numbers are now. Who saves its array, or a
+        view of it, will see in backward what they are then: the same, or the gradients are wrong."""
         known = self.leaf_of.get(id(tensor))
         if known is None:
             data, array, row = tensor._data, None, None
             self._room -= data.nbytes
             if tensor.node is None and type(tensor).__name__ != "Parameter":
-                if node is not None and any([one is data for one in node.saved]):
+                if len(self.leaf_of) in self.read[0] or (node is not None and any([one is data for one in node.saved])):
                     array = data
                 elif data.nbytes <= _QUICKLY_COPIED and data.dtype.kind == "f":
-                    array = data.copy() if data.nbytes < buffers.LARGE else buffers.copy(data)
+                    array = data.copy()
                 else:
                     (row,) = measure_all([data])
             known = self.leaf_of[id(tensor)] = tensor, array, row, -1 - len(self.leaf_of)
         return known[3]
 
     def note_saved(self):
-        """Note how much each operation keeps for backward, as long as it does."""
+        """Note how much each operation keeps for backward, as long as it does; and which leaves, by their numbers, and
+        which operations' outputs, views of other arrays, lie where backward reads."""
         kept = {}
         self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
+        read = {id(owner_of(array)) for node, *_ in self.ran for array in node.saved if type(array) is np.ndarray}
+        leaves = {-1 - number for tensor, *_, number in self.leaf_of.values() if id(owner_of(tensor._data)) in read}
+        outputs = enumerate([output for _, _, output, _ in self.ran])
+        self.read = leaves, {place for place, one in outputs if one._viewed and id(owner_of(one._data)) in read}
 
     def shows_what_was_given(self):
         """Whether a leaf's gradient lies in the memory of one that backward was given, where the caller may write."""
@@ -109,7 +121,8 @@ class Gathered:
         for key, row in self.seen().items():
             tensor, _, _, number = self.leaf_of[key]
             self.leaf_of[key] = tensor, None, row, number
-        self.rows += list(measure_all([data for _, _, _, data in self.ran[len(self.rows) :]]))
+        late = [place for place in range(len(self.ran)) if place not in self.rows]
+        self.rows |= zip(late, measure_all([self.ran[place][3] for place in late]))
         if self._details:
             self.looks += [Look().at_output(node, data) for node, _, _, data in self.ran[len(self.looks) :]]
 

@@ -50,7 +50,7 @@ class Pattern:
             return None
         self = cls()
         # Where what runs later goes on from this graph, it is recorded in the same trace.
-        self.trace, self.constants = trace.snapshot(), gathered.constants
+        self.trace, self.constants, self.read = trace.snapshot(), gathered.constants, gathered.read
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]
@@ -169,8 +169,8 @@ class Pattern:
             for row in self.later.values():
                 arrays[row] = None
             rows[:] = measure_all(arrays)
-        if gathered.rows:  # of what may have changed since
-            rows[: len(gathered.rows)] = gathered.rows
+        for place, row in gathered.rows.items():  # of what may have changed since
+            rows[place] = row
         return rows
 
 

@@ -148,7 +148,8 @@ class Watcher(Tracer):
             self._tell_tracer()
             self._wait -= 1
         else:
-            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough)
+            read = self._patterns[0].read if self._patterns else ((), ())
+            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough, read)
             self.forward, self.ran = gathered.forward, gathered.ran
             known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
@@ -176,7 +177,8 @@ class Watcher(Tracer):
         self._known_rows = gathered.seen()
         if gathered.began is None:
             gathered.note_saved()
-        facts = gathered.rows, self._lines_of(gathered) if self._details else (), gathered.saved or (), gathered.looks
+        rows = [gathered.rows.get(place) for place in range(len(gathered.ran))]
+        facts = rows, self._lines_of(gathered) if self._details else (), gathered.saved or (), gathered.looks
         for (node, inputs, output, data), *known in zip_longest(gathered.ran, *facts):
             self.forward(node, inputs, output, (data, *known))
         self._known_rows = {}
