@@ -24,6 +24,7 @@ NETS = {
     "tanh MLP of 10 layers of 32, batch 32": (lambda: _layers(*[32] * 11), (32, 32), 32),
     "tanh MLP of 10 layers of 64, batch 64": (lambda: _layers(*[64] * 11), (64, 64), 64),
     "MLP 784-128-64-10, batch 64": (lambda: _layers(784, 128, 64, 10, between=nn.ReLU), (64, 784), 10),
+    "DeepMLP(10), batch norm, batch 64": (lambda: models.DeepMLP(10), (64, 784), 10),
     "LeNet-5, batch 64": (models.LeNet5, (64, 1, 32, 32), 10),
     "ResNet-20, batch 32": (lambda: models.CifarResNet(20), (32, 3, 32, 32), 10),
 }
