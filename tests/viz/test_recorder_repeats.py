@@ -126,6 +126,10 @@ def _scaled(x, k):
         return x * 2.0
 
 
+def _two_layers(x, weight, biases):
+    return nn.functional.linear(nn.functional.linear(x * 1.0, weight, biases[0]), weight, biases[1])
+
+
 class _scope:
     """What a module does to the scope."""
 
@@ -165,6 +169,7 @@ DIFFERENT = {  # steps of two kinds, k = 0 and 1, on matrices a and b: what is n
     "where backward begins": lambda a, b, k: [(a * b).sum(), (a + b).sum()][k],
     "more of the same": lambda a, b, k: sum([(a * b).sum()] * (1 + k)),
     "a constant": lambda a, b, k: (a * (b if k else b.detach())).sum(),
+    "which has a constant": lambda a, b, k: _two_layers(a, b, _swap(tg.ones(3).double(), None, k)).sum(),
 }
 
 

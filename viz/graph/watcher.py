@@ -40,6 +40,7 @@ class Watcher(Tracer):
         self._every, self._passes = int(every), 0
         self._idle = False  # this step is one that is not recorded
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
+        self._read = (), ()  # what backward reads in steps of all these kinds
         self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
         self._held = None  # a `Repeat` that nobody has looked at closely yet; with details, what was gathered, too
         self._thorough = True  # gather all that a pattern needs, for one is to be learnt
@@ -148,8 +149,7 @@ class Watcher(Tracer):
             self._tell_tracer()
             self._wait -= 1
         else:
-            read = self._patterns[0].read if self._patterns else ((), ())
-            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough, read)
+            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough, self._read)
             self.forward, self.ran = gathered.forward, gathered.ran
             known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
@@ -219,6 +219,7 @@ class Watcher(Tracer):
             pattern = Pattern.of(gathered, self._trace, step.structure)
             if pattern is not None:
                 self._patterns = [pattern, *self._patterns[: _PATTERNS - 1]]
+                self._read = [set.intersection(*some) for some in zip(*[one.read for one in self._patterns])]
 
     # ------------------------------------------------------------------------------------ a closer look
 
