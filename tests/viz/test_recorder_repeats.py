@@ -190,6 +190,18 @@ def test_steps_that_are_not_alike_are_told_apart(what, kernel, monkeypatch):
     assert facts[4] == facts[1]
 
 
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize("cycle", ["a", "ab", "aab", "abcc"])
+def test_steps_of_several_kinds_are_soon_alike(cycle, details):
+    """In whatever order they come."""
+    w, like, kinds = tg.tensor([1.0, 2.0], requires_grad=True), {"a": tg.tanh, "b": tg.exp, "c": tg.sigmoid}, []
+    with viz.record(details=details) as recording:
+        for kind in 8 * cycle:
+            like[kind](w * 2.0).sum().backward()
+            kinds.append(type(recording._last))
+    assert kinds[6 * len(cycle) :] == [Repeat] * (2 * len(cycle))
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_details_of_a_repeated_step(name):
     """Histograms, shares of units and lines of the program, which are looked at in the last step alone."""

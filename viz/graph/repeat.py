@@ -28,8 +28,8 @@ _PRESENT, _ABSENT, _LATER = range(3)  # as in `kernels.alike`
 class Pattern:
     """A step whose records serve for those that are like it. `of` makes one, or says None.
 
-    trace: the records of the step. history: what is kept of the steps that are like it. read: the numbers of leaves, and
-    the indices of outputs, whose memory backward reads: whoever writes there before that gets wrong gradients.
+    trace: the records of the step. history: what is kept of the steps that are like it. read: the numbers of leaves,
+    and the indices of outputs, whose memory backward reads: whoever writes there before that gets wrong gradients.
 
     The rows of numbers of such a step are, in this order, of: the outputs; the contributions; gradients that are a
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
