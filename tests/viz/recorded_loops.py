@@ -181,6 +181,61 @@ def _from_memory(k):
     return tg.from_numpy(_memory), nets.data()[1]
 
 
+_images = np.empty((16, 3, 3), np.float32)
+
+
+def _flat_images(kinds, evaluated=False):
+    """A loop on images that are flattened, in memory that the program writes anew for each step.
+
+    kinds: letters of its steps: "s" of a net that saves its input, "r" of one that does not, with a relu before it;
+    "t" of one that reads it transposed, which is another order in memory. evaluated: without gradients, in between.
+    """
+    ways = {"s": lambda x: x.reshape(16, 9), "r": lambda x: x.reshape(16, 9).relu(), "t": lambda x: x.reshape(9, 16).T}
+
+    def loop(seen, recording):
+        model = nn.Sequential(nn.Linear(9, 8, bias=False), nn.Tanh(), nn.Linear(8, 4, bias=False))
+        for k, kind in enumerate(kinds):
+            generator = np.random.default_rng(k)
+            for _ in range(2 * evaluated):
+                generator.standard_normal(out=_images, dtype=np.float32)
+                with tg.no_grad():
+                    model(tg.from_numpy(_images).reshape(16, 9))
+            generator.standard_normal(out=_images, dtype=np.float32)
+            loss = nn.CrossEntropyLoss()(model(ways[kind](tg.from_numpy(_images))), nets.data()[1])
+            if kind == "r":
+                _images.fill(50.0)
+            loss.backward()
+            seen()
+            _images.fill(100.0)
+
+    return loop
+
+
+def _parts_of_one_memory(seen, recording):
+    """The program writes over the targets before backward, which does not read them."""
+    layer, memory = nn.Linear(9, 3), np.empty((16, 12), np.float32)
+    for k in range(5):
+        memory[...] = np.random.default_rng(k).standard_normal(memory.shape)
+        both = tg.from_numpy(memory)
+        error = layer(both[:, :9]) - both[:, 9:]
+        loss = (error * error).sum()
+        memory[:, 9:] = 100.0
+        loss.backward()
+        seen()
+
+
+def _a_head_without_a_loss(seen, recording):
+    """The program writes over what only an operation has saved to which backward does not come."""
+    used, other, memory = nn.Linear(9, 3), nn.Linear(9, 3), np.empty((16, 9), np.float32)
+    for k in range(5):
+        memory[...] = np.random.default_rng(k).standard_normal(memory.shape)
+        other(tg.from_numpy(memory).reshape(16, 9))
+        loss = used(nets.data()[0]).sum()
+        memory.fill(100.0)
+        loss.backward()
+        seen()
+
+
 def _saves_no_data(blocks):
     """A net whose gradients are right whatever becomes of its input after forward."""
     return nn.Sequential(nn.ReLU(), nets.net(blocks))
@@ -290,6 +345,12 @@ LOOPS = {  # name: (loop, how many of its steps are like one before)
     "batches of all sizes": (train(data=lambda k: nets.data(samples=[16, 16, 16, 5, 16, 5, 5, 7][k]), steps=8), None),
     "memory written between": (train(data=_from_memory, between=lambda *_: _memory.fill(100.0), net=_saves_no_data), 3),
     "memory written after": (train(data=_from_memory, after=lambda *_: _memory.fill(100.0)), 3),
+    "images": (_flat_images("sssss"), 3),
+    "images in two ways": (_flat_images("rsrsrsr"), None),
+    "images in columns": (_flat_images("ttttt"), 3),
+    "images, and evaluated": (_flat_images("sssss", evaluated=True), 3),
+    "parts of one memory": (_parts_of_one_memory, 3),
+    "a head without a loss": (_a_head_without_a_loss, 3),
     "x copied into": (train(data=lambda k: (_x.copy_(nets.data()[0] * float(k)), nets.data()[1])), None),
     "x set": (train(after=lambda model, x, *_: x.__setitem__(0, 5.0)), 3),
     "evaluated": (train(after=_evaluate(tg.no_grad)), None),

@@ -126,6 +126,10 @@ def _scaled(x, k):
         return x * 2.0
 
 
+def _two_layers(x, weight, biases):
+    return nn.functional.linear(nn.functional.linear(x * 1.0, weight, biases[0]), weight, biases[1])
+
+
 class _scope:
     """What a module does to the scope."""
 
@@ -165,6 +169,7 @@ DIFFERENT = {  # steps of two kinds, k = 0 and 1, on matrices a and b: what is n
     "where backward begins": lambda a, b, k: [(a * b).sum(), (a + b).sum()][k],
     "more of the same": lambda a, b, k: sum([(a * b).sum()] * (1 + k)),
     "a constant": lambda a, b, k: (a * (b if k else b.detach())).sum(),
+    "which has a constant": lambda a, b, k: _two_layers(a, b, _swap(tg.ones(3).double(), None, k)).sum(),
 }
 
 
@@ -183,6 +188,18 @@ def test_steps_that_are_not_alike_are_told_apart(what, kernel, monkeypatch):
         operations, leaves, *_ = _facts(recording)
         facts[len(kinds)] = [o[:8] + o[9:] for o in operations], [leaf for leaf in leaves if leaf[-1]]
     assert facts[4] == facts[1]
+
+
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize("cycle", ["a", "ab", "aab", "abcc"])
+def test_steps_of_several_kinds_are_soon_alike(cycle, details):
+    """In whatever order they come."""
+    w, like, kinds = tg.tensor([1.0, 2.0], requires_grad=True), {"a": tg.tanh, "b": tg.exp, "c": tg.sigmoid}, []
+    with viz.record(details=details) as recording:
+        for kind in 8 * cycle:
+            like[kind](w * 2.0).sum().backward()
+            kinds.append(type(recording._last))
+    assert kinds[6 * len(cycle) :] == [Repeat] * (2 * len(cycle))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

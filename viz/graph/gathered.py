@@ -3,9 +3,10 @@
 import numpy as np
 
 from tinygrad_course.base import array_of, owner_of
+from tinygrad_course.modes import is_grad_enabled
 
 from .details import Look, line_outside
-from .stats import measure_all
+from .stats import NO_NUMBERS, measure_all
 from .trace import bytes_saved
 
 ROOM = 4 << 20  # bytes that what is gathered may keep alive
@@ -21,8 +22,8 @@ class Gathered:
 
     `forward` is told of what does not go to `ran` by itself; `went` is what an observer's `begin_backward` returns.
     What does not fit goes to `full`, a method like `forward`. `thorough`: lines of the program are gathered, too, if
-    there are to be details. `read`: of an earlier step, to which this one will be like, what backward reads (see
-    `note_saved`).
+    there are to be details. `read`: the numbers of leaves, and the indices of outputs, that backward reads in all steps
+    to one of which this one will be like (see `Pattern`).
     """
 
     __slots__ = ("began", "constants", "leaf_of", "lines", "looks", "made", "ran", "read", "rows", "saved", "totals",
@@ -36,7 +37,9 @@ class Gathered:
         self.rows = {}  # index of an operation -> the row of its output, if that has been measured
         self.leaf_of = {}  # id of a leaf -> (tensor, array of its numbers or None, row or None, -1 - its own number)
         self.made = {}  # id of an output that is not on the tape -> index of its operation
-        self.constants = []  # of each operand without gradient: None, the index of its operation, or -1 - its leaf's
+        # The index of each operation looked at; then of each operand without gradient: None, the index of its
+        # operation, or -1 - its leaf's.
+        self.constants = []
         self._full, self._room, self.read = full, ROOM, read
 
     def forward(self, node, inputs, output):
@@ -54,6 +57,7 @@ class Gathered:
 
     def _look(self, node, inputs, output):
         """Take in an operation whose numbers, or those that it read, may change."""
+        self.constants.append(len(self.ran))
         for edge, tensor in zip(node.edges, inputs):
             if edge is None:
                 place = None if tensor is None else self.made.get(id(tensor))
@@ -61,7 +65,8 @@ class Gathered:
         if output.node is not node:
             self.made[id(output)] = len(self.ran)
         data = output._data
-        if output._viewed and len(self.ran) not in self.read[1]:  # the caller may write there at any time
+        if output._viewed and (self._details or not self._backward_reads(1, len(self.ran))):
+            # The caller may write there at any time. Details are looked at later than numbers.
             if self._details or data.nbytes <= _QUICKLY_COPIED:
                 data = data.copy()
             else:
@@ -76,24 +81,34 @@ class Gathered:
             data, array, row = tensor._data, None, None
             self._room -= data.nbytes
             if tensor.node is None and type(tensor).__name__ != "Parameter":
-                if len(self.leaf_of) in self.read[0] or (node is not None and any([one is data for one in node.saved])):
+                if data.dtype.kind != "f":
+                    row = NO_NUMBERS
+                elif self._backward_reads(0, len(self.leaf_of)) or _is_saved(data, node):
                     array = data
-                elif data.nbytes <= _QUICKLY_COPIED and data.dtype.kind == "f":
+                elif data.nbytes <= _QUICKLY_COPIED:
                     array = data.copy()
                 else:
                     (row,) = measure_all([data])
             known = self.leaf_of[id(tensor)] = tensor, array, row, -1 - len(self.leaf_of)
         return known[3]
 
+    def _backward_reads(self, kind, number):
+        """Whether it is to be expected of a leaf (0) or an output (1). Nothing is saved where gradients are off."""
+        return number in self.read[kind] and is_grad_enabled()
+
     def note_saved(self):
-        """Note how much each operation keeps for backward, as long as it does; and which leaves, by their numbers, and
-        which operations' outputs, views of other arrays, lie where backward reads."""
+        """Note how much each operation keeps for backward, as long as it does; and {number of a leaf: an operation that
+        saved all its memory}, and the same of outputs that are views of others, by their index."""
         kept = {}
         self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
-        read = {id(owner_of(array)) for node, *_ in self.ran for array in node.saved if type(array) is np.ndarray}
-        leaves = {-1 - number for tensor, *_, number in self.leaf_of.values() if id(owner_of(tensor._data)) in read}
-        outputs = enumerate([output for _, _, output, _ in self.ran])
-        self.read = leaves, {place for place, one in outputs if one._viewed and id(owner_of(one._data)) in read}
+        savers = {_extent(array): node for node, *_ in self.ran for array in node.saved if type(array) is np.ndarray}
+        savers.pop(None, None)
+        leaves = {-1 - number: tensor for tensor, *_, number in self.leaf_of.values()}
+        outputs = {place: output for place, (_, _, output, _) in enumerate(self.ran) if output._viewed}
+        self.read = [
+            {number: savers[extent] for number, one in some.items() if (extent := _extent(one._data)) in savers}
+            for some in (leaves, outputs)
+        ]
 
     def shows_what_was_given(self):
         """Whether a leaf's gradient lies in the memory of one that backward was given, where the caller may write."""
@@ -131,3 +146,12 @@ class Gathered:
         rows = {key: row for key, (_, _, row, _) in self.leaf_of.items() if row is not None}
         arrays = {key: array for key, (_, array, _, _) in self.leaf_of.items() if array is not None}
         return rows | dict(zip(arrays, measure_all(arrays.values())))
+
+
+def _is_saved(data, node):
+    return node is not None and any([one is data for one in node.saved])
+
+
+def _extent(array):
+    """(address, bytes) of the memory that an array shows; None if that has gaps or another order than the array."""
+    return (array.__array_interface__["data"][0], array.nbytes) if array.flags.c_contiguous else None

@@ -28,7 +28,8 @@ _PRESENT, _ABSENT, _LATER = range(3)  # as in `kernels.alike`
 class Pattern:
     """A step whose records serve for those that are like it. `of` makes one, or says None.
 
-    trace: the records of the step. history: what is kept of the steps that are like it.
+    trace: the records of the step. history: what is kept of the steps that are like it. read: the numbers of leaves,
+    and the indices of outputs, whose memory backward reads: whoever writes there before that gets wrong gradients.
 
     The rows of numbers of such a step are, in this order, of: the outputs; the contributions; gradients that are a
     sum (`met`); those that backward was given (`seeds`); sums at leaves (`several`); leaves without gradient (`looked`)
@@ -50,7 +51,9 @@ class Pattern:
             return None
         self = cls()
         # Where what runs later goes on from this graph, it is recorded in the same trace.
-        self.trace, self.constants, self.read = trace.snapshot(), gathered.constants, gathered.read
+        self.trace, self.constants = trace.snapshot(), gathered.constants
+        reached = set(map(_NODE, went))
+        self.read = [{place for place, saver in some.items() if saver in reached} for some in gathered.read]
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]

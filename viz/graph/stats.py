@@ -9,7 +9,7 @@ import numpy as np
 _ROOM = 128  # rows of a table to begin with
 _MOST_WAITING = 1 << 20  # bytes of arrays that wait to be measured
 COLUMNS, _SIZE = 6, 5
-_NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
+NO_NUMBERS = (math.nan,) * 5 + (-1.0,)
 SMALL = 1 << 14  # bytes of an array that is sooner copied than measured alone
 
 
@@ -156,7 +156,7 @@ def _by_numpy(arrays, table, first):
     """What the kernel does, in NumPy: its oracle, and its stand-in."""
     for number, array in enumerate(arrays, first):
         wide = None if array is None else np.asarray(array)
-        table[number] = _NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
+        table[number] = NO_NUMBERS if wide is None or wide.dtype.kind != "f" else _numbers(wide)
 
 
 def _numbers(array):
@@ -187,7 +187,7 @@ def _measure_all(arrays, rows, first):
             continue
         array = np.asarray(array)  # NumPy's scalars are none; and the kernel does not know all arrays
         if array.dtype.kind != "f":
-            rows[number] = _NO_NUMBERS
+            rows[number] = NO_NUMBERS
         elif array.dtype.char in "fd":
             _kernel()([np.array(array, array.dtype.char)], rows, number)
         else:

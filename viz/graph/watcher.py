@@ -40,9 +40,10 @@ class Watcher(Tracer):
         self._every, self._passes = int(every), 0
         self._idle = False  # this step is one that is not recorded
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
+        self._read = (), ()  # what backward reads in steps of all these kinds
         self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
         self._held = None  # a `Repeat` that nobody has looked at closely yet; with details, what was gathered, too
-        self._thorough = True  # gather all that a pattern needs, for one is to be learnt
+        self._thorough = 1  # steps of which all is gathered that a pattern needs, for one is to be learnt
         self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
         self._stack = contextlib.ExitStack()
 
@@ -148,8 +149,7 @@ class Watcher(Tracer):
             self._tell_tracer()
             self._wait -= 1
         else:
-            read = self._patterns[0].read if self._patterns else ((), ())
-            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough, read)
+            self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough > 0, self._read)
             self.forward, self.ran = gathered.forward, gathered.ran
             known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
@@ -204,7 +204,7 @@ class Watcher(Tracer):
             if repeat is not None:
                 self._last = self._current = repeat
                 self._done, self._waits = True, 0
-                self._held, self._thorough = (repeat, gathered if self._details else None), False
+                self._held, self._thorough = (repeat, gathered if self._details else None), max(0, self._thorough - 1)
                 if self._details:
                     gathered.copy_what_was_given()
                 if pattern.bytes_later > ROOM or gathered.shows_what_was_given():
@@ -214,11 +214,13 @@ class Watcher(Tracer):
 
     def _learn(self, gathered, step):
         """Remember what this step did, for the next that is like it."""
-        self._thorough = gathered.saved is None or (self._details and gathered.lines is None)
-        if not self._thorough:
+        lacks = gathered.saved is None or (self._details and gathered.lines is None)
+        self._thorough = _PATTERNS if lacks else 0  # until such a step comes again: others may lie between
+        if not lacks:
             pattern = Pattern.of(gathered, self._trace, step.structure)
             if pattern is not None:
                 self._patterns = [pattern, *self._patterns[: _PATTERNS - 1]]
+                self._read = [set.intersection(*some) for some in zip(*[one.read for one in self._patterns])]
 
     # ------------------------------------------------------------------------------------ a closer look
 
