@@ -93,11 +93,12 @@ def record(model=None, *, names=None, every=1, details=False, optimizer=None):
     model: names the parameters (any object with `named_parameters()`); without it they go by their layer.
     names: {"a": a, …}, names for other tensors; `names=locals()` will do.
     every: record one step in so many (a step ends with its backward pass). To record costs some time an
-        operation and a look at every array: about a seventh of a step (docs/speed.md). The steps between cost
-        nothing. With every=10 the graph drawn is that of the last step recorded.
+        operation and a look at every array: a tenth of a step of a convolutional net, up to a fifth of one of many
+        small layers (docs/speed.md). The steps between cost nothing. With every=10 the graph drawn is that of the
+        last step recorded.
     details: also histograms, the share of dead relu units and of saturated tanh and sigmoid outputs, and the line of
         the program. Of a small net only the last step is looked at so closely, and its arrays are kept until the
-        next; of a large one each step, which takes a fifth to a third of its time more.
+        next; of a large one each step.
     optimizer: its learning rates, for the update ratios of the parameters (see `Parameter.update_ratio`).
 
     What is drawn is one backward pass: of several through one graph (`retain_graph=True`) the last. To see two losses
