@@ -194,10 +194,7 @@ class Function:
 
     def reads_constants(self, inputs):
         """Whether one of these inputs, which it was applied to, is a tensor to which no gradient flows."""
-        for edge, t in zip(self.edges, inputs):
-            if edge is None and t is not None:
-                return True
-        return False
+        return any([edge is None and t is not None for edge, t in zip(self.edges, inputs)])
 
     def alone_sees_its_input(self):
         """Whether nobody else looks at what the node of its first input made, or at its gradient: no tensor is left
