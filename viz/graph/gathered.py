@@ -26,13 +26,13 @@ class Gathered:
     to one of which this one will be like (see `Pattern`).
     """
 
-    __slots__ = ("began", "constants", "leaf_of", "lines", "looks", "made", "ran", "read", "rows", "saved", "totals",
-                 "went", "_details", "_full", "_room")  # fmt: skip
+    __slots__ = ("began", "constants", "leaf_of", "lines", "looks", "made", "ran", "rows", "saved", "savers", "totals",
+                 "went", "_details", "_full", "_read", "_room")  # fmt: skip
 
     def __init__(self, full, details=False, thorough=True, read=((), ())):
         self._details, self.looks = details, []  # details of the first outputs, as far as they have been looked at
         self.lines = [] if details and thorough else None  # of the program, one for each operation
-        self.saved = None  # bytes that each operation keeps for backward
+        self.saved = self.savers = None  # what operations keep for backward (see `note_saved`)
         self.ran, self.went, self.began, self.totals = [], [], None, None
         self.rows = {}  # index of an operation -> the row of its output, if that has been measured
         self.leaf_of = {}  # id of a leaf -> (tensor, array of its numbers or None, row or None, -1 - its own number)
@@ -40,7 +40,7 @@ class Gathered:
         # The index of each operation looked at; then of each operand without gradient: None, the index of its
         # operation, or -1 - its leaf's.
         self.constants = []
-        self._full, self._room, self.read = full, ROOM, read
+        self._full, self._room, self._read = full, ROOM, read
 
     def forward(self, node, inputs, output):
         data = output._data
@@ -94,19 +94,22 @@ class Gathered:
 
     def _backward_reads(self, kind, number):
         """Whether it is to be expected of a leaf (0) or an output (1). Nothing is saved where gradients are off."""
-        return number in self.read[kind] and is_grad_enabled()
+        return number in self._read[kind] and is_grad_enabled()
 
     def note_saved(self):
-        """Note how much each operation keeps for backward, as long as it does; and {number of a leaf: an operation that
-        saved all its memory}, and the same of outputs that are views of others, by their index."""
+        """Note what operations keep for backward, as long as they do.
+
+        saved: bytes of each. savers: {number of a leaf: an operation that saved all its memory}, and the same of
+        outputs that are views of others, by their index.
+        """
         kept = {}
         self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
-        savers = {_extent(array): node for node, *_ in self.ran for array in node.saved if type(array) is np.ndarray}
-        savers.pop(None, None)
+        saver = {_extent(array): node for node, *_ in self.ran for array in node.saved if type(array) is np.ndarray}
+        saver.pop(None, None)
         leaves = {-1 - number: tensor for tensor, *_, number in self.leaf_of.values()}
         outputs = {place: output for place, (_, _, output, _) in enumerate(self.ran) if output._viewed}
-        self.read = [
-            {number: savers[extent] for number, one in some.items() if (extent := _extent(one._data)) in savers}
+        self.savers = [
+            {number: saver[extent] for number, one in some.items() if (extent := _extent(one._data)) in saver}
             for some in (leaves, outputs)
         ]
 

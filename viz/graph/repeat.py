@@ -53,7 +53,7 @@ class Pattern:
         # Where what runs later goes on from this graph, it is recorded in the same trace.
         self.trace, self.constants = trace.snapshot(), gathered.constants
         reached = set(map(_NODE, went))
-        self.read = [{place for place, saver in some.items() if saver in reached} for some in gathered.read]
+        self.read = [{place for place, saver in some.items() if saver in reached} for some in gathered.savers]
         self.visited, self.roots = [[place_of[node] for node in some] for some in (map(_NODE, went), roots)]
         leaves = [edge for edge in edges if not edge.order]
         indices, self.totals = [list(map(trace.leaf_index, some)) for some in (leaves, gathered.totals)]
