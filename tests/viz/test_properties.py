@@ -11,13 +11,13 @@ import pickle
 import random
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ElementTree
 
 import browser as chromium
 import numpy as np
 import pytest
 import viz_nets as nets
+from checks import counted
 from test_receptive import NETS as FIELDS
 from test_spectrum import Chain
 
@@ -79,19 +79,11 @@ def _shared_weights():
     return cell(cell(cell(x)).tanh()).sum()
 
 
-def _recurrent(steps=50):
-    tg.manual_seed(0)
-    cell, x, h = nn.Linear(8, 8), tg.randn(steps, 4, 8), tg.zeros(4, 8)
-    for step in range(steps):
-        h = (cell(h) + x[step]).tanh()
-    return h.sum()
-
-
 PROGRAMS = {
     "a + a and a * a": _twice,
     "an output read three times": _reused,
     "shared weights": _shared_weights,
-    "recurrent": _recurrent,
+    "recurrent": nets.recurrent,
     "residual net": lambda: nets.loss_of(nets.net(3)),
     "plain net": lambda: nets.loss_of(nets.net(3, residual=False)),
     "variables that are rows": lambda: nets.chain(80),
@@ -252,32 +244,28 @@ def test_5_a_step_that_is_run_to_be_drawn_leaves_no_trace(look, way):
 # ------------------------------------------------------------------------------------ 6 large graphs
 
 
-def test_6_the_text_of_five_thousand_operations_takes_less_than_a_second():
+def test_6_the_text_of_five_thousand_operations():
+    """Took 0.3 s, and runs 340 lines of Python for each, when this is written."""
     flow = viz.gradient_flow(nets.chain(5000), level="op")
     assert len(flow.nodes) == 5001
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        text = flow.to_dot()
-        times.append(time.perf_counter() - start)
+    text, lines = counted(flow.to_dot)
     assert (text.count(" -> "), text.count("shape=plain"), text.count("<TABLE BORDER=\"1\"")) == (5000, 1, 5000)
-    assert min(times) < 1.0
+    assert lines <= 550 * 5000
 
 
 @pytest.mark.parametrize("level", ["op", "auto"])
 def test_6_a_recurrent_net_is_laid_out_within_the_limit(level):
     """50 steps with shared weights once made dot take 45 s. Here weights are rows, and time grows with the edges."""
-    flow = viz.gradient_flow(_recurrent, level=level)
+    flow = viz.gradient_flow(nets.recurrent, level=level)
     assert not [node for node in flow.nodes if node.kind == "leaf"]
     assert level == "op" or len(flow.nodes) <= 66
-    place = {node.id: i for i, node in enumerate(flow.nodes)}
-    edges = [(place[edge.source], place[edge.target], edge.is_skip) for edge in flow.edges]
-    start = time.perf_counter()
-    layout([(90.0, 40.0)] * len(flow.nodes), edges)
-    assert time.perf_counter() - start < 2.0
-    start = time.perf_counter()
-    ElementTree.fromstring(flow.to_svg(time_limit=5.0))
-    assert time.perf_counter() - start < 20.0
+    sizes, edges = nets.as_laid_out(flow)
+    _, lines = counted(lambda: layout(sizes, edges))
+    assert lines <= 800 * len(edges)
+    viz.gradient_flow(nets.chain(3)).to_svg(renderer="builtin")  # imports and looks for fonts
+    svg, lines = counted(lambda: flow.to_svg(time_limit=5.0))
+    ElementTree.fromstring(svg)
+    assert lines <= 5_000_000
 
 
 # ------------------------------------------------------------------------------------ 7 marks without colours

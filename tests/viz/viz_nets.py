@@ -4,7 +4,7 @@ import numpy as np
 
 import tinygrad_course as tg
 import viz
-from tinygrad_course import nn
+from tinygrad_course import models, nn
 
 
 class Block(nn.Module):
@@ -54,9 +54,9 @@ def recorded(model):
     return recording
 
 
-def recorded_loss(make):
+def recorded_loss(make, *models):
     """The recording of a backward pass of the loss that a function makes."""
-    with viz.record() as recording:
+    with viz.record(*models) as recording:
         make().backward()
     return recording
 
@@ -109,6 +109,14 @@ def flat(layers=30, width=8):
     return nn.Sequential(*modules, nn.Linear(width, 4))
 
 
+def resnet(depth):
+    """(a function that makes the loss of two images, the net): CIFAR's residual net."""
+    tg.manual_seed(0)
+    model, images = models.CifarResNet(depth), np.random.default_rng(0).standard_normal((2, 3, 32, 32))
+    x, y = tg.tensor(images.astype(np.float32)), tg.tensor(np.array([0, 1]))
+    return lambda: loss_of(model, x, y), model
+
+
 def chain(length, operation=lambda x, i: x * 0.999):
     """A chain of operations on one tensor, as a loss."""
     x = tg.tensor(np.ones(3, np.float64), requires_grad=True)
@@ -116,3 +124,19 @@ def chain(length, operation=lambda x, i: x * 0.999):
     for i in range(length):
         h = operation(h, i)
     return h.sum()
+
+
+def recurrent(steps=50):
+    """A recurrent net with one cell for all steps, as a loss."""
+    tg.manual_seed(0)
+    cell, x, h = nn.Linear(8, 8), tg.randn(steps, 4, 8), tg.zeros(4, 8)
+    for step in range(steps):
+        h = (cell(h) + x[step]).tanh()
+    return h.sum()
+
+
+def as_laid_out(flow):
+    """(sizes, edges) of a flow as `layout` takes them, with boxes of one size."""
+    place = {node.id: i for i, node in enumerate(flow.nodes)}
+    edges = [(place[edge.source], place[edge.target], edge.is_skip) for edge in flow.edges]
+    return [(90.0, 40.0)] * len(place), edges
