@@ -1,7 +1,8 @@
-"""The benchmarks: `python3 run.py bench [W6 W11 … start recorder] [--variants] [--seconds 6]`.
+"""The benchmarks: `python3 run.py bench [W6 W11 … start recorder pictures] [--variants] [--seconds 6]`.
 
 Times training steps of this library and of PyTorch in turn, in one process for each workload, then how a process
-starts and how much memory it takes, and what `viz.record` adds to a step. Prints one table and writes `results.json`.
+starts and how much memory it takes, what `viz.record` adds to a step, and what pictures of large graphs take. Prints
+tables and writes `results.json`.
 """
 
 import argparse
@@ -17,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 TARGETS = {"W1": 0.35, "W2": 0.6, "W3": 0.6, "W4": 0.45, "W5": 0.5, "W6": 0.75, "W7a": 0.8, "W7b": 0.8, "W8": 0.7,
            "W9": 0.6, "W10": 0.5, "W11": 0.5, "W12": 0.25}  # fmt: skip  # of eager PyTorch's time
+ALONE = {"recorder", "pictures"}  # need no PyTorch beside them
 
 
 def cpu_name():
@@ -31,7 +33,7 @@ def cpu_name():
 
 def arguments():
     parser = argparse.ArgumentParser("run.py bench", description=__doc__.partition("\n\n")[2])
-    parser.add_argument("names", nargs="*", help="workloads, W1 to W12, `start` or `recorder`; all by default")
+    parser.add_argument("names", nargs="*", help="W1 to W12, `start`, `recorder` or `pictures`; all by default")
     parser.add_argument("--seconds", type=float, default=6, help="how long each workload is timed")
     parser.add_argument("--variants", action="store_true", help="PyTorch's faster ways too: compiled, fused, …")
     parser.add_argument("--output", default=str(pathlib.Path(__file__).with_name("results.json")))
@@ -52,24 +54,11 @@ def wanted(name, names):
     return not names or any(name.split()[0].rstrip("ab") == n.upper() or name.split()[0] == n for n in names)
 
 
-def main():
-    options = arguments()
-    if options.one:
-        from benchmarks.measure import interleaved
-        from benchmarks.workloads import WORKLOADS
-
-        print(json.dumps(interleaved(WORKLOADS[options.one](options.variants), options.seconds)))
-        return 0
-    import torch
-    from benchmarks import process
+def steps(options, results):
+    """Print the table of the workloads, note it in `results`, and return the names of those that failed."""
     from benchmarks.workloads import COMPILED, WORKLOADS
 
-    results = {
-        "date": time.strftime("%Y-%m-%d"), "cpu": cpu_name(), "threads": os.cpu_count(), "torch": torch.__version__,
-        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE"), "steps": {},
-    }  # fmt: skip
-    print(f"{results['cpu']}, {results['threads']} threads, torch {results['torch']}, "
-          f"OPENBLAS_CORETYPE {results['OPENBLAS_CORETYPE'] or 'not set'}, {results['date']}\n")  # fmt: skip
+    print()
     print("| workload | torch eager, ms | ours / eager (quartiles) | with `tg.compile` | to reach | torch's best |")
     print("|---|---|---|---|---|---|")
     failed, logs = [], []
@@ -100,13 +89,42 @@ def main():
         results["geometric_mean_compiled"] = math.exp(sum(w * compiled for w, _, compiled in logs) / weights)
         print(f"\nGeometric mean of {len(logs)} workloads: {results['geometric_mean']:.3f}; with `tg.compile` where "
               f"it is timed: {results['geometric_mean_compiled']:.3f}")  # fmt: skip
+    return failed
+
+
+def main():
+    options = arguments()
+    if options.one:
+        from benchmarks.measure import interleaved
+        from benchmarks.workloads import WORKLOADS
+
+        print(json.dumps(interleaved(WORKLOADS[options.one](options.variants), options.seconds)))
+        return 0
+    beside_torch = not options.names or not ALONE.issuperset(options.names)
+    if beside_torch:
+        import torch
+    results = {
+        "date": time.strftime("%Y-%m-%d"), "cpu": cpu_name(), "threads": os.cpu_count(),
+        "torch": torch.__version__ if beside_torch else None,
+        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE"), "steps": {},
+    }  # fmt: skip
+    print(f"{results['cpu']}, {results['threads']} threads, torch {results['torch'] or 'not asked for'}, "
+          f"OPENBLAS_CORETYPE {results['OPENBLAS_CORETYPE'] or 'not set'}, {results['date']}")  # fmt: skip
+    failed = steps(options, results) if beside_torch else []
     if not options.names or "start" in options.names:
+        from benchmarks import process
+
         results["process"] = process.table()
     if not options.names or "recorder" in options.names:
         from benchmarks import recorder
 
         print()
         results["recorder"] = recorder.table(4 * options.seconds)  # small differences of noisy times
+    if not options.names or "pictures" in options.names:
+        from benchmarks import pictures
+
+        print()
+        results["pictures"] = pictures.table(options.seconds)
     pathlib.Path(options.output).write_text(json.dumps(results, indent=1))
     if failed:
         print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
