@@ -175,3 +175,19 @@ def test_arrays_of_one_step_are_kept_and_none_after_the_recording(options):
             assert not any(one() is not None for one in outputs[:-1])
     assert not any(one() is not None for some in gradients for one in some)
     assert not any(one() is not None for one in outputs)
+
+
+def test_parameters_are_those_at_the_end_of_the_recording():
+    """Nothing holds their memory then: who changes it later need not tell anybody."""
+    model = nets.net(1)
+    with viz.record(model) as recording:
+        nets.loss_of(model).backward()
+    before = [measure(parameter._data.copy()) for parameter in model.parameters()]
+    memory = [weakref.ref(parameter._data) for parameter in model.parameters()]
+    for parameter in model.parameters():
+        parameter.detach().fill_(9.0)
+    leaves = {leaf.name: leaf.activation for leaf in recording.trace.leaves if leaf.is_parameter}
+    assert [leaves[name] for name, _ in model.named_parameters()] == before
+    for parameter in model.parameters():
+        parameter.data = np.ones(parameter.shape, np.float32)
+    assert not any(one() is not None for one in memory)
