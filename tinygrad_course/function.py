@@ -35,12 +35,12 @@ class _Freed:
 FREED = _Freed()
 
 
-def _holders(edges):
-    """How many references to the node at the end of the first edge CPython counts, that of this function included."""
-    return sys.getrefcount(edges[0])
+def holders(several, index):
+    """How many references CPython counts to one of several objects, that of this function included."""
+    return sys.getrefcount(several[index])
 
 
-_ALONE = _holders((_Freed(),))
+ALONE = holders((_Freed(),), 0)  # there is no other
 
 
 class Function:
@@ -58,6 +58,8 @@ class Function:
         broadcasts: inputs of different shapes are broadcast by NumPy's rules; the gradients are then summed
             back to the inputs' shapes here, once for all operations.
         is_view: the output may share memory with the first input.
+        masks_later: backward may hand down the gradient as it is, and leave it to the node before to set it to 0 where
+            the output is not above 0 (`alone_sees_its_input`).
         replayable: forward depends on its input arrays alone, and on what `__init__` took that the program's text
             and the inputs' shapes say: no numbers of a tensor. `compile` may run it again with other arrays.
     """
@@ -67,6 +69,7 @@ class Function:
     )  # fmt: skip
     broadcasts = False
     is_view = False
+    masks_later = False
     replayable = False
     name = "function"
 
@@ -198,8 +201,13 @@ class Function:
 
     def alone_sees_its_input(self):
         """Whether nobody else looks at what the node of its first input made, or at its gradient: no tensor is left
-        of it, no other operation read it, no hook waits for the gradient, and nobody watches the tape."""
-        return _holders(self.edges) == _ALONE and self.edges[0].hooks is None and not thread.state.observers
+        of it, no other operation read it, no hook waits for the gradient, and who watches the tape can do without."""
+        if self.edges[0].hooks is not None:
+            return False
+        observers = thread.state.observers
+        if observers:
+            return len(observers) == 1 and observers[0].alone_sees_input_of(self)
+        return holders(self.edges, 0) == ALONE
 
     def label(self):
         """`layers.3.conv1 (conv2d)`: where this node was made and what it is."""

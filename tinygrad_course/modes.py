@@ -114,6 +114,8 @@ class Observer:
     `ran`, `expects`: as long as the list `ran` has less items than expected, it takes in (node, inputs, output, array
         of the output) and `forward` is not told, of an operation none of whose inputs is a tensor that wants no
         gradient, and which gives at most `SMALL` bytes that are no view of others.
+    `alone_sees_input_of(node)`: whether this observer knows what `Function.masks_later` means, and nobody else but the
+        node holds what the node's first input is.
     `keeps_arrays`: False of an observer that, when `end_backward` returns, has let go of every array it was shown, or
         will as soon as it is told that they change: `.grad` then needs no copy of them.
     """
@@ -147,6 +149,9 @@ class Observer:
 
     def outside(self, what):
         pass
+
+    def alone_sees_input_of(self, node):
+        return False
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """A recording against an observer that copies all it is told of, and against one that puts nothing off."""
 
-import contextlib
 import re
 import threading
 import weakref
@@ -8,14 +7,14 @@ import weakref
 import numpy as np
 import pytest
 import viz_nets as nets
+from recorded_facts import facts, run
 from recorded_loops import LOOPS, train
 
 import tinygrad_course as tg
 import viz
 from tinygrad_course import nn
 from tinygrad_course.base import array_of
-from tinygrad_course.modes import Observer, observe
-from viz.graph.repeat import Repeat
+from tinygrad_course.modes import Observer
 from viz.graph.stats import measure
 
 
@@ -68,40 +67,12 @@ def _rms(numbers):
     return np.nan if numbers is None else numbers.rms
 
 
-def _facts(recording):
-    """All that a recording says but bytes and lines of the program, as a text, for nan is not nan."""
-    trace = recording.trace
-    rank = {order: k for k, order in enumerate(sorted(trace.operations))}
-    leaves = [tuple(getattr(leaf, name) for name in leaf.__slots__) for leaf in trace.leaves]
-    return repr([
-        [(rank[o.order], o.name, o.scope, o.shape, o.dtype, o.activation, o.gradient, o.sent, o.details[:4],
-          [s and (rank.get(s.operation), s.leaf is not None and leaves[s.leaf]) for s in o.sources])
-         for _, o in sorted(trace.operations.items())],
-        sorted([repr(leaf) for leaf in leaves if leaf[-1]]), [rank[order] for order in trace.roots],
-        [trace.table[row] for row in trace.seeds.values()],
-        [(step.loss, step.structure, list(step.gradient_rms), list(step.activation_rms)) for step in recording.steps],
-    ])  # fmt: skip
-
-
-def _run(loop, watch, at_once=False, **options):
-    """The recording of a loop, and how often a step was like one before."""
-    tg.manual_seed(3)
-    repeats = []
-    with viz.record(**options) as recording, contextlib.nullcontext() if watch is None else observe(watch):
-        if at_once:
-            recording._wait = 1 << 40
-            recording._tell_tracer()
-        loop(lambda: repeats.append(type(recording._last) is Repeat), recording)
-    assert recording._held is None and recording._gathered is None and not recording._patterns
-    return recording, sum(repeats)
-
-
 @pytest.mark.parametrize("name", LOOPS)
 def test_numbers_are_those_of_the_arrays_when_they_were_shown(name):
     """As an observer sees them that copies all; and the loop is one of those whose steps are alike, or not."""
     loop, alike = LOOPS[name]
     copier = Copier()
-    recording, repeats = _run(loop, copier)
+    recording, repeats = run(loop, copier)
     _check(recording, copier)
     assert alike is None or repeats == alike
 
@@ -110,7 +81,7 @@ def test_numbers_are_those_of_the_arrays_when_they_were_shown(name):
 @pytest.mark.parametrize("name", LOOPS)
 def test_nothing_differs_from_what_is_recorded_at_once(name, options):
     loop, _ = LOOPS[name]
-    assert _facts(_run(loop, None, **options)[0]) == _facts(_run(loop, None, at_once=True, **options)[0])
+    assert facts(run(loop, None, **options)[0]) == facts(run(loop, None, at_once=True, **options)[0])
 
 
 def _in_another_thread(work):
@@ -134,7 +105,7 @@ def _in_another_thread(work):
 )
 def test_another_thread_changes_the_gradients(work):
     loop, copier = _in_another_thread(work), Copier()
-    recording, repeats = _run(loop, copier)
+    recording, repeats = run(loop, copier)
     _check(recording, copier)
     assert repeats == 3
 
@@ -150,11 +121,11 @@ def test_parameters_frozen_and_thawed_do_not_pile_up():
 
 
 def test_recordings_side_by_side_and_in_one_another():
-    plain = _facts(_run(LOOPS["multiplied"][0], None)[0])
+    plain = facts(run(LOOPS["multiplied"][0], None)[0])
     tg.manual_seed(3)
     with viz.record() as outer, viz.record(every=2), viz.record(details=True) as inner:
         LOOPS["multiplied"][0](lambda: None, outer)
-    assert _facts(outer) == plain and len(inner.steps) == 5
+    assert facts(outer) == plain and len(inner.steps) == 5
     tg.manual_seed(3)
     with viz.record() as outer:
 
@@ -163,19 +134,19 @@ def test_recordings_side_by_side_and_in_one_another():
                 LOOPS["multiplied"][0](seen, recording)
 
         within(lambda: None, outer)
-    assert _facts(outer) == plain
+    assert facts(outer) == plain
 
 
 def test_a_recording_may_be_saved_in_the_middle(tmp_path):
     saved = []
 
     def save(model, x, loss, recording):
-        saved.append(_facts(type(recording).load(recording.save(tmp_path / "run"))))
+        saved.append(facts(type(recording).load(recording.save(tmp_path / "run"))))
         for parameter in model.parameters():
             parameter.grad.fill_(3.0)
 
-    recording, _ = _run(train(after=save), None)
-    with_parameters = _facts(type(recording).load(recording.save(tmp_path / "run")))
+    recording, _ = run(train(after=save), None)
+    with_parameters = facts(type(recording).load(recording.save(tmp_path / "run")))
     assert len(saved) == 5 and _without_parameters(saved[-1]) == _without_parameters(with_parameters)
 
 
@@ -204,3 +175,19 @@ def test_arrays_of_one_step_are_kept_and_none_after_the_recording(options):
             assert not any(one() is not None for one in outputs[:-1])
     assert not any(one() is not None for some in gradients for one in some)
     assert not any(one() is not None for one in outputs)
+
+
+def test_parameters_are_those_at_the_end_of_the_recording():
+    """Nothing holds their memory then: who changes it later need not tell anybody."""
+    model = nets.net(1)
+    with viz.record(model) as recording:
+        nets.loss_of(model).backward()
+    before = [measure(parameter._data.copy()) for parameter in model.parameters()]
+    memory = [weakref.ref(parameter._data) for parameter in model.parameters()]
+    for parameter in model.parameters():
+        parameter.detach().fill_(9.0)
+    leaves = {leaf.name: leaf.activation for leaf in recording.trace.leaves if leaf.is_parameter}
+    assert [leaves[name] for name, _ in model.named_parameters()] == before
+    for parameter in model.parameters():
+        parameter.data = np.ones(parameter.shape, np.float32)
+    assert not any(one() is not None for one in memory)

@@ -11,7 +11,9 @@ A plan is what a step has to be like, as integers:
     of each operation: class, scope, dtype, number of axes, extents, number of edges, and each edge: the index of an
         operation that ran in this step, or the address of anything else
     of each operation that backward went through: its index, the number of contributions, and for each if it is None
-        (ABSENT), there (PRESENT), or there and to be passed over (LATER)
+        (ABSENT), there (PRESENT), or there and to be passed over (LATER); of one that may leave it to the node before
+        to mask the gradient, if it did (MASKED: it is what arrived, and counts where the output is above 0), or not
+        (APART)
     the numbers, in the order of backward, of the operations whose gradient is measured, too
 
 What a plan knows by its address must live as long as the plan does.
@@ -23,7 +25,7 @@ from .call import word_at
 from .jit import inner
 from .objects import CLASS, COUNT, DTYPE, EXTENTS, LIST, NDIM, NONE, list_item, slots, tuple_item
 
-PRESENT, ABSENT, LATER = range(3)
+PRESENT, ABSENT, LATER, MASKED, APART = range(5)
 _NONE, _LIST, _EDGES, _SCOPE, _HOOKS, _RAN, _WENT, _MET, _BEGIN = range(9)  # at its beginning
 
 
@@ -60,7 +62,7 @@ def _operations_are_alike(ran, plan, arrays):
             if tuple_item(edges, end - k - 1) != expected:
                 return 0
         k += 1 + ends
-        arrays[i] = array
+        arrays[i, 0] = array
     return k
 
 
@@ -73,20 +75,25 @@ def _backward_is_alike(ran, went, plan, k, arrays):
     for i in range(plan[_WENT]):
         record = list_item(went, i)
         node, contributions, count = tuple_item(record, 0), tuple_item(record, 2), plan[k + 1]
-        if node != tuple_item(list_item(ran, plan[k]), 0) or word_at(node + plan[_HOOKS]) != none:
+        forward = list_item(ran, plan[k])
+        if node != tuple_item(forward, 0) or word_at(node + plan[_HOOKS]) != none:
             return False
         if word_at(contributions + COUNT) != count:
             return False
         for one in range(count):
             listed = word_at(contributions + CLASS) == plan[_LIST]
             array = list_item(contributions, one) if listed else tuple_item(contributions, one)
-            if (array == none) != (plan[k + 2 + one] == ABSENT):
+            expected = plan[k + 2 + one]
+            if (array == none) != (expected == ABSENT):
                 return False
-            arrays[number] = none if plan[k + 2 + one] == LATER else array
+            if expected >= MASKED and (array == tuple_item(record, 1)) != (expected == MASKED):
+                return False
+            arrays[number, 0] = none if expected == LATER else array
+            arrays[number, 1] = tuple_item(forward, 3) if expected == MASKED else 0
             number += 1
         k += 2 + count
     for i in range(k, k + plan[_MET]):
-        arrays[number] = tuple_item(list_item(went, plan[i]), 1)
+        arrays[number, 0] = tuple_item(list_item(went, plan[i]), 1)
         number += 1
     return True
 
@@ -96,12 +103,13 @@ def find_if_alike(ran, went, others, plan, arrays):
     """Whether a step is what the plan says. Then `arrays` gets the addresses of the step's arrays.
 
     They are of the operations' outputs, of the contributions, of the gradients that the plan names, and of what is in
-    the list `others`. The lists are given by their addresses.
+    the list `others`; each with that of the array without whose mask it was handed down (see MASKED), or 0. The lists
+    are given by their addresses.
     """
     k = _operations_are_alike(ran, plan, arrays)
     if k == 0 or not _backward_is_alike(ran, went, plan, k, arrays):
         return False
     count = word_at(others + COUNT)
     for i in range(count):
-        arrays[len(arrays) - count + i] = list_item(others, i)
+        arrays[len(arrays) - count + i, 0] = list_item(others, i)
     return True

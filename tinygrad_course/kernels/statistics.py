@@ -24,7 +24,7 @@ _CHUNK = 4096  # numbers that are summed in their own precision, before float64 
 _SHARE = 8 * _CHUNK  # numbers that one thread takes at a time
 _ALONE = 65_000  # numbers of an array that one thread has most likely written
 _MANY = 250_000  # numbers of larger arrays, from which on it is worth while to wake threads
-_CONTIGUOUS, _ALIGNED = 3, 256  # NumPy's flags: in C's or in Fortran's order; a number at a place that fits it
+_IN_ROWS, _CONTIGUOUS, _ALIGNED = 1, 3, 256  # NumPy's flags: in C's order; that or Fortran's; at places that fit
 _KINDS = ARRAY, SINGLE, DOUBLE, NONE
 _NO_PLAN = np.empty(0, np.int64)
 _NOT_ALIKE = -1
@@ -32,7 +32,8 @@ _MASK_32, _INFINITY_32 = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 _SMALL_32, _LARGE_32 = 1e-30, 1e36  # a mean or a sum of float32 squares outside has lost digits on the way
 _SMALL_64, _LARGE_64 = 1e-280, 1e300
 _MASK_64, _INFINITY_64 = np.int64(0x7FFFFFFFFFFFFFFF), np.int64(0x7FF0000000000000)
-_PLACE, _COUNT, _BYTES, _FIRST = range(4)  # of an array: address, how many numbers, bytes of each, its first share
+# Of an array: where it is, how many numbers, bytes of each, its first share, and where the output that gates it, or 0.
+_PLACE, _COUNT, _BYTES, _FIRST, _GATE = range(5)
 
 
 @inner
@@ -65,32 +66,43 @@ def _measure(place, size, width, real, integer, mask, infinity, row):
 
 
 @inner
-def _finish(x, small, large, row):
+def _pass(place, gate, size, real, passed):
+    """Copy the numbers at `place`, with 0 for those where the output of a ReLU, at `gate`, is not above 0 (nor nan)."""
+    x, output, zero = numba.carray(pointer_to(place), size, real), numba.carray(pointer_to(gate), size, real), real(0)
+    copy = numba.carray(pointer_to(passed), size, real)
+    for i in range(size):
+        copy[i] = zero if output[i] <= zero else x[i]
+
+
+@inner
+def _finish(place, gate, size, real, small, large, row):
     """From the sum of squares to the RMS, by a second look at numbers that are too small or too large to square."""
     squares, largest = row[RMS], row[LARGEST]
     if row[NOT_FINITE] > 0.0:
         row[RMS] = np.nan if squares != squares else np.inf
-    elif largest == 0.0 or (squares > small * x.size and squares < large):
-        row[RMS] = (squares / max(1, x.size)) ** 0.5
+    elif largest == 0.0 or (squares > small * size and squares < large):
+        row[RMS] = (squares / max(1, size)) ** 0.5
     else:
+        x, output = numba.carray(pointer_to(place), size, real), numba.carray(pointer_to(gate), size, real)
         total = 0.0
-        for i in range(x.size):
-            share = x[i] / largest
-            total += share * share
-        row[RMS] = largest * (total / x.size) ** 0.5
+        for i in range(size):
+            if gate == 0 or not output[i] <= real(0):
+                share = x[i] / largest
+                total += share * share
+        row[RMS] = largest * (total / size) ** 0.5
 
 
 @inner
 def _find(objects, kinds, found, table, first):
     """Note where the numbers of the arrays are, and begin their rows. (Shares, numbers of large arrays, unread ones.)
 
-    objects: the addresses of the Python objects. What is None, no array or one of another dtype, or has gaps, gets
-    the size -1; of None, the other columns are nan.
+    objects: the addresses of the Python objects, each with that of a gate or 0. What is None, no array or one of
+    another dtype, or has gaps, gets the size -1; of None, the other columns are nan.
     """
     ndarray, single, double, none = kinds
     shares = numbers = unread = 0
     for k in range(len(objects)):
-        array, row = objects[k], table[first + k]
+        array, gate, row = objects[k, 0], objects[k, 1], table[first + k]
         row[:] = np.nan if array == none else 0.0
         row[SIZE] = -1.0
         found[k, _FIRST], found[k, _COUNT] = shares, 0
@@ -107,6 +119,13 @@ def _find(objects, kinds, found, table, first):
         for axis in range(word_at(array + NDIM) & 0xFFFFFFFF):
             size *= word_at(extents + 8 * axis)
         row[SIZE] = size
+        found[k, _GATE] = 0
+        if gate != 0:
+            if flags & word_at(gate + FLAGS) & _IN_ROWS == 0 or word_at(gate + DTYPE) != kind:
+                row[SIZE] = -1.0
+                unread += 1
+                continue
+            found[k, _GATE] = word_at(gate + NUMBERS)
         found[k, _PLACE], found[k, _COUNT] = word_at(array + NUMBERS), size
         found[k, _BYTES] = 4 if kind == single else 8
         shares += (size + _SHARE - 1) // _SHARE
@@ -122,13 +141,21 @@ def _measure_shares(thread, threads, found, parts):
     The first thread has the first shares, as in the kernels that write arrays: what lies in another core's cache takes
     longer to read, and once more when that core writes there again. (It cost LeNet-5 a twentieth of its step.)
     """
+    passed = np.empty(_SHARE)
     for k in range(len(found) - 1):
-        first, size, width = found[k, _FIRST], found[k, _COUNT], found[k, _BYTES]
+        first, size, width, gate = found[k, _FIRST], found[k, _COUNT], found[k, _BYTES], found[k, _GATE]
         count, others = found[k + 1, _FIRST] - first, threads - 1
         for mine in range((thread * count + others) // threads, ((thread + 1) * count + others) // threads):
             place, row = found[k, _PLACE] + mine * _SHARE * width, parts[first + mine]
             some = min(_SHARE, size - mine * _SHARE)
             row[:] = 0.0
+            if gate != 0:
+                output = gate + mine * _SHARE * width
+                if width == 4:
+                    _pass(place, output, some, np.float32, passed.ctypes.data)
+                else:
+                    _pass(place, output, some, np.float64, passed.ctypes.data)
+                place = np.int64(passed.ctypes.data)
             if width == 4:
                 _measure(place, some, width, np.float32, np.int32, _MASK_32, _INFINITY_32, row)
             else:
@@ -139,7 +166,7 @@ def _measure_shares(thread, threads, found, parts):
 def _add_up(found, parts, table, first):
     """From the shares to the arrays."""
     for k in range(len(found) - 1):
-        row, size = table[first + k], found[k, _COUNT]
+        row, place, gate, size = table[first + k], found[k, _PLACE], found[k, _GATE], found[k, _COUNT]
         if row[SIZE] < 0.0:
             continue
         for one in range(found[k, _FIRST], found[k + 1, _FIRST]):
@@ -147,9 +174,9 @@ def _add_up(found, parts, table, first):
                 row[column] += parts[one, column]
             row[LARGEST] = max(row[LARGEST], parts[one, LARGEST])
         if found[k, _BYTES] == 4:
-            _finish(numba.carray(pointer_to(found[k, _PLACE]), size, np.float32), _SMALL_32, _LARGE_32, row)
+            _finish(place, gate, size, np.float32, _SMALL_32, _LARGE_32, row)
         else:
-            _finish(numba.carray(pointer_to(found[k, _PLACE]), size, np.float64), _SMALL_64, _LARGE_64, row)
+            _finish(place, gate, size, np.float64, _SMALL_64, _LARGE_64, row)
 
 
 @shared
@@ -167,9 +194,9 @@ def _measure_all(lists, plan, objects, found, kinds, table, first, launch, body,
     ran, went, others = lists
     if len(plan) == 0:
         count = word_at(others + COUNT)
-        objects, found = np.empty(count, np.int64), np.empty((count + 1, 4), np.int64)
+        objects, found = np.zeros((count, 2), np.int64), np.empty((count + 1, 5), np.int64)
         for k in range(count):
-            objects[k] = list_item(others, k)
+            objects[k, 0] = list_item(others, k)
     elif not find_if_alike(ran, went, others, plan, objects):
         return _NOT_ALIKE
     shares, numbers, unread = _find(objects, kinds, found, table, first)
@@ -194,7 +221,7 @@ def measure_many(arrays, table, first):
 
 def room(count):
     """Room for so many arrays: for their addresses, and for what `_find` notes of them."""
-    return np.empty(count, np.int64), np.empty((count + 1, 4), np.int64)
+    return np.zeros((count, 2), np.int64), np.empty((count + 1, 5), np.int64)
 
 
 def measure_if_alike(ran, went, others, plan, objects, found, table):

@@ -25,7 +25,7 @@ class ReLU(Function):
     """y = max(x, 0);  ∂y/∂x = 0 where y ≤ 0, else 1 (0 at the kink)."""
 
     __slots__ = ()
-    replayable = True
+    masks_later = replayable = True
     name = "relu"
 
     def forward(self, x):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinygrad_course.base import array_of, owner_of
+from tinygrad_course.function import ALONE, holders
 from tinygrad_course.modes import is_grad_enabled
 
 from .details import Look, line_outside
@@ -96,6 +97,23 @@ class Gathered:
         """Whether it is to be expected of a leaf (0) or an output (1). Nothing is saved where gradients are off."""
         return number in self._read[kind] and is_grad_enabled()
 
+    def alone_sees_input_of(self, node):
+        """As `modes.Observer` says: two of the references to what made its first input are ours, and one to that."""
+        ran, order = self.ran, node.edges[0].order
+        place = order - ran[0][0].order if ran else -1
+        if not 0 <= place < len(ran) or ran[place][0] is not node.edges[0]:
+            return False
+        return holders(ran[place], 0) == ALONE + 2 and holders(ran[place], 2) == ALONE + 1
+
+    def masked(self):
+        """{node: the gradient there}, of those to which backward handed one down whose mask they are to apply."""
+        outputs = {node: data for node, _, _, data in self.ran if node.masks_later}
+        return {
+            node.edges[0]: masked(gradient, outputs[node])
+            for node, gradient, contributions in self.went
+            if passes_on(node, gradient, contributions)
+        }
+
     def note_saved(self):
         """Note what operations keep for backward, as long as they do.
 
@@ -149,6 +167,16 @@ class Gathered:
         rows = {key: row for key, (_, _, row, _) in self.leaf_of.items() if row is not None}
         arrays = {key: array for key, (_, array, _, _) in self.leaf_of.items() if array is not None}
         return rows | dict(zip(arrays, measure_all(arrays.values())))
+
+
+def passes_on(node, gradient, contributions):
+    """Whether a node that backward went through left it to the one before to mask the gradient."""
+    return node.masks_later and contributions[0] is gradient
+
+
+def masked(gradient, output):
+    """The gradient where the output of a ReLU is above 0."""
+    return np.where(output <= 0, gradient.dtype.type(0), gradient)
 
 
 def _is_saved(data, node):

@@ -17,12 +17,13 @@ from tinygrad_course.base import array_of
 from tinygrad_course.function import Function
 
 from .details import Look
+from .gathered import passes_on
 from .stats import COLUMNS, Table, kernels, measure_all
 from .steps import History
 from .trace import Trace
 
 _NODE, _ORDER = itemgetter(0), attrgetter("order")
-_PRESENT, _ABSENT, _LATER = range(3)  # as in `kernels.alike`
+_PRESENT, _ABSENT, _LATER, _MASKED, _APART = range(5)  # as in `kernels.alike`
 
 
 class Pattern:
@@ -165,8 +166,11 @@ class Pattern:
             if not alike:
                 return None
         if not measured:
-            went = gathered.went
-            sent = chain.from_iterable([contributions for _, _, contributions in went])
+            went, passed = gathered.went, gathered.masked()
+            sent = chain.from_iterable([
+                [passed[node.edges[0]]] if passed and passes_on(node, gradient, contributions) else contributions
+                for node, gradient, contributions in went
+            ])
             outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
             arrays = [*outputs, *sent, *sums, *others]
             for row in self.later.values():
@@ -266,13 +270,19 @@ def _plan_of(gathered, met):
     for node, _, _, array in ran:
         plan += id(type(node)), id(node.scope), id(array.dtype), array.ndim, *array.shape, len(node.edges)
         plan += [place_of.get(id(edge), id(edge)) for edge in node.edges]
-    for node, _, contributions in went:
+    for node, gradient, contributions in went:
         if node.hooks is not None or id(node) not in place_of:
             return None
         plan += place_of[id(node)], len(contributions)
         for edge, contribution in zip(node.edges, contributions):
-            later = contribution is not None and not edge.order and arrivals[edge] == 1
-            plan.append(_LATER if later else _ABSENT if contribution is None else _PRESENT)
+            if contribution is None:
+                plan.append(_ABSENT)
+            elif not edge.order and arrivals[edge] == 1:
+                plan.append(_LATER)
+            elif node.masks_later:
+                plan.append(_MASKED if contribution is gradient else _APART)
+            else:
+                plan.append(_PRESENT)
     return np.array([*plan, *met], np.int64)
 
 

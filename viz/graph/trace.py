@@ -128,6 +128,7 @@ class Trace:
             tensor = record.reference()
             if record.row < 0 and record.is_parameter and tensor is not None:
                 self.leaf_records[index] = record._replace(row=self.table.add(tensor._data))
+        self.table.settle()  # the next step of an optimizer changes them
 
     def set_rates(self, groups, rates):
         """Give the leaves in an optimizer's parameter groups the learning rates of these groups."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_course.modes import observe, rest
 
-from .gathered import ROOM, Gathered
+from .gathered import ROOM, Gathered, passes_on
 from .repeat import Pattern
 from .steps import Step
 from .tracer import Tracer, loss_of
@@ -42,6 +42,7 @@ class Watcher(Tracer):
         self._gathered, self._patterns = None, []  # a small graph; what the last few kinds of steps were
         self._read = (), ()  # what backward reads in steps of all these kinds
         self._went, self._caught_up = [], 0  # where backward went; how much of it has been recorded
+        self._masked = {}  # node -> the gradient there, if what it was handed down is that without a mask
         self._held = None  # a `Repeat` that nobody has looked at closely yet; with details, what was gathered, too
         self._thorough = 1  # steps of which all is gathered that a pattern needs, for one is to be learnt
         self._wait = self._waits = 0  # steps until one is gathered again; as many there were last time
@@ -92,7 +93,7 @@ class Watcher(Tracer):
                 elif gathered is not None:
                     self._learn(gathered, step)
                 self._held = None
-                self._went, self._caught_up = [], 0
+                self._went, self._caught_up, self._masked = [], 0, {}
             if step is not None:
                 self._steps.append(step)
                 if self._optimizer is not None:
@@ -151,6 +152,8 @@ class Watcher(Tracer):
         else:
             self._gathered = gathered = Gathered(self._overflow, self._details, self._thorough > 0, self._read)
             self.forward, self.ran = gathered.forward, gathered.ran
+            if not self._details:  # they want the arrays
+                self.alone_sees_input_of = gathered.alone_sees_input_of
             known = self._patterns and not (self._details and self._thorough)
             self.expects = min(_MOST_EXPECTED, self._patterns[0].size) if known else 0
 
@@ -158,6 +161,7 @@ class Watcher(Tracer):
         """From now on the methods of the class are those of this object again."""
         self._gathered, self.ran, self.expects = None, (), 0
         self.__dict__.pop("forward", None)
+        self.__dict__.pop("alone_sees_input_of", None)
 
     def _overflow(self, node, inputs, output):
         """More runs than is to be gathered. The next steps may be as large."""
@@ -184,7 +188,7 @@ class Watcher(Tracer):
         self._known_rows = {}
         if gathered.began is not None:
             super().begin_backward(*gathered.began)
-            self._went, self._caught_up = gathered.went, 0
+            self._went, self._caught_up, self._masked = gathered.went, 0, gathered.masked()
             self._catch_up()
             if gathered.totals is not None:
                 self.leaves(gathered.totals)
@@ -193,7 +197,9 @@ class Watcher(Tracer):
         """Record where backward went; the tape goes on to say so in the list that it was given."""
         went, self._caught_up = self._went[self._caught_up :], len(self._went)
         for node, gradient, contributions in went:
-            self.backward(node, gradient, contributions)
+            if self._masked and passes_on(node, gradient, contributions):
+                contributions = (self._masked[node.edges[0]],)
+            self.backward(node, self._masked.get(node, gradient), contributions)
 
     # ------------------------------------------------------------------------------------ steps that are alike
 
