@@ -1,5 +1,7 @@
 """What a small graph did, gathered as the tape tells it and not yet looked at; `repeat.py` says why."""
 
+from operator import itemgetter
+
 import numpy as np
 
 from tinygrad_course.base import array_of, owner_of
@@ -12,6 +14,7 @@ from .trace import bytes_saved
 
 ROOM = 4 << 20  # bytes that what is gathered may keep alive
 _QUICKLY_COPIED = 1 << 16  # bytes of data that are sooner copied than measured alone
+_WHOSE = itemgetter(1)
 _OBJECTS = 200  # bytes, at least, of an operation's own objects
 
 
@@ -133,9 +136,11 @@ class Gathered:
 
     def shows_what_was_given(self):
         """Whether a leaf's gradient lies in the memory of one that backward was given, where the caller may write."""
-        views = [gradient for gradient, ours in self.totals.values() if not ours]
-        given = self._given() if views else ()
-        return any([id(owner_of(array_of(gradient))) in given for gradient in views])
+        totals = self.totals.values()
+        if all(map(_WHOSE, totals)):  # nearly always
+            return False
+        given = self._given()
+        return any([id(owner_of(array_of(gradient))) in given for gradient, ours in totals if not ours])
 
     def copy_what_was_given(self):
         """Keep copies, where backward went, of gradients that lie in the memory of one that it was given."""

@@ -18,7 +18,7 @@ from tinygrad_course.function import Function
 
 from .details import Look
 from .gathered import passes_on
-from .stats import COLUMNS, Table, kernels, measure_all
+from .stats import COLUMNS, NO_NUMBERS, Table, kernels, measure_all
 from .steps import History
 from .trace import Trace
 
@@ -65,7 +65,7 @@ class Pattern:
         self.variables = [i for i in indices if not records[i].is_parameter]  # the caller's: new numbers in each step
         self._lay_out(gathered)
         # Of a `Step`, in forward order: rows of the gradients and of the outputs.
-        self.history = History(structure, [self.arrived[::-1], self.visited[::-1]], self.count)
+        self.history = History(structure, [self.arrived[::-1], self.visited[::-1]])
         self.plan = _plan_of(gathered, self.met)
         self.later = {k: row for k, row in enumerate(self.rows_of_totals) if k not in self.several}
         sums = list(gathered.totals.values())
@@ -101,7 +101,15 @@ class Pattern:
         self.count = self.first_leaf + len(self.looked) + len(self.variables)
         # Two tables of rows, one for the last step, one for the next.
         self._tables = [np.empty((self.count, COLUMNS)) for _ in range(2)]
-        self._room = None if kernels() is None else kernels().room(self.count)
+        self._counts = len(self.looked), len(self.roots), len(self.totals)
+        # Of each leaf that is looked at: index, row, reference if it is a parameter, and whether it wants a gradient.
+        records = [(index, self.trace.leaf_records[index]) for index in self.looked]
+        self._known = [
+            (index, row, record.reference if record.is_parameter else None, record.requires_grad)
+            for row, (index, record) in enumerate(records, self.first_leaf)
+        ]
+        self._kernels = kernels()
+        self._room = None if self._kernels is None else self._kernels.room(self.count)
 
     def may_fit(self, gathered):
         """Whether a first look finds nothing else: as many operations, and an output of the same shape."""
@@ -110,35 +118,30 @@ class Pattern:
     def repeat(self, gathered, names):
         """The `Repeat` that was gathered; None if it is not like this pattern."""
         ran, totals, looked, (roots, seeds) = gathered.ran, gathered.totals, gathered.leaf_of.values(), gathered.began
-        if not self._alive or totals is None or len(ran) != self.size or len(looked) != len(self.looked):
+        if not self._alive or totals is None or len(ran) != self.size or gathered.constants != self.constants:
             return None
-        if gathered.constants != self.constants or len(roots) != len(self.roots):
+        if (len(looked), len(roots), len(totals)) != self._counts:
             return None
         for root, place in zip(roots, self.roots):
             if root.node is not ran[place][0]:
                 return None
         leaves = {}  # index of a leaf that is another one in this step, or has other numbers -> what is known of it
-        others, known = [*seeds], []
-        if len(totals) != len(self.totals):
-            return None
-        sums = list(totals.values())
+        others, known, sums = [*seeds], [], list(totals.values())
         if self.several:
             others += [array_of(sums[k][0]) for k in self.several]
-        row, records = self.first_leaf, self.trace.leaf_records
-        for index, (tensor, array, measured, _) in zip(self.looked, looked):
-            record = records[index]
-            if record.is_parameter:
-                if record.reference() is not tensor:
+        for (index, row, parameter, wants), (tensor, array, measured, _) in zip(self._known, looked):
+            if parameter is not None:
+                if parameter() is not tensor:
                     return None
-            elif (array is None and measured is None) or record.requires_grad != tensor._requires_grad:
+            elif (array is None and measured is None) or tensor._requires_grad != wants:
                 return None
             else:
                 data = tensor._data
                 leaves[index] = weakref.ref(tensor), names.get(id(tensor)), data.shape, data.dtype, row
             others.append(array)
-            if measured is not None:
+            if measured is not None and measured is not NO_NUMBERS:  # which None gets, too
                 known.append((row, measured))
-            row += 1
+        row, records = self.first_leaf + len(looked), self.trace.leaf_records
         for index in self.variables:
             reference, data = records[index].reference, records[index].reference()._data
             if index not in leaves:
@@ -156,13 +159,13 @@ class Pattern:
     def _measure(self, gathered, others):
         """The rows of what was gathered; None if it is not alike."""
         rows, measured = self._tables[1], False
-        if kernels() is None:
+        if self._kernels is None:
             plan = _plan_of(gathered, self.met)
             if plan is None or not np.array_equal(plan, self.plan):
                 return None
         else:
             lists = gathered.ran, gathered.went, others
-            alike, measured = kernels().measure_if_alike(*lists, self.plan, *self._room, rows)
+            alike, measured = self._kernels.measure_if_alike(*lists, self.plan, *self._room, rows)
             if not alike:
                 return None
         if not measured:
@@ -218,8 +221,7 @@ class Repeat:
 
     def step(self, loss):
         """What `History.step` makes its `Step` of, when somebody asks for it."""
-        history = self.pattern.history
-        return history, loss, history.add(self.rows[:, 0])
+        return self.pattern.history, loss, self.rows[:, 0].copy()
 
     def trace(self):
         """Its `Trace`, as if it had been recorded operation by operation."""

@@ -37,26 +37,17 @@ class Step(NamedTuple):
 
 
 class History:
-    """The numbers of steps of one structure, in one array that grows: a `Step` is made when somebody asks for it.
+    """What steps of one structure have in common: a `Step` is made when somebody asks for it.
 
-    rows: in a table of numbers, those of the gradients and those of the outputs; count: how many rows it has.
+    rows: which numbers of a column are those of the gradients, and which those of the outputs.
     """
 
-    def __init__(self, structure, rows, count):
-        self._structure, self._rows, self._count = structure, np.array(rows), 0
-        self._numbers = np.empty((16, count))
+    def __init__(self, structure, rows):
+        self._structure, self._rows = structure, np.array(rows)
 
-    def add(self, column):
-        """Keep the first column of such a table; returns the index of the step."""
-        index, self._count = self._count, self._count + 1
-        if index == len(self._numbers):
-            self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)])
-        self._numbers[index] = column
-        return index
-
-    def step(self, loss, index):
-        """The `Step` that was added at this index."""
-        return Step(loss, self._structure, *self._numbers[index, self._rows])
+    def step(self, loss, column):
+        """The `Step` of which a table of numbers had this first column."""
+        return Step(loss, self._structure, *column[self._rows])
 
 
 def signature(trace, visited):

@@ -35,7 +35,7 @@ class Watcher(Tracer):
         if not (every >= 1 and every % 1 == 0):
             raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
         super().__init__(model, names, details, optimizer)
-        self._steps = []  # of each backward pass, a `Step`, or (history, loss, index) that is to become one
+        self._steps = []  # of each backward pass, a `Step`, or (history, loss, column) that is to become one
         self._ready = 0  # how many of them are `Step`s for sure
         self._every, self._passes = int(every), 0
         self._idle = False  # this step is one that is not recorded
@@ -111,8 +111,8 @@ class Watcher(Tracer):
         """Make a `Step` of each backward pass."""
         for number in range(self._ready, len(self._steps)):
             if not isinstance(self._steps[number], Step):
-                history, loss, index = self._steps[number]
-                self._steps[number] = history.step(loss, index)
+                history, loss, column = self._steps[number]
+                self._steps[number] = history.step(loss, column)
         self._ready = len(self._steps)
 
     def leaves(self, arrived):
