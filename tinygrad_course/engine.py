@@ -84,11 +84,13 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                     f"the backward of {node.label()} returned {len(contributions)} gradients for {len(edges)} inputs"
                 )
             # What observers are shown is mostly this tuple; a list where something in it is shown as something else.
-            sent = [] if watching and (broadcasts or create_graph or False in node.needs or not dz.ndim) else None
+            sent, unasked = [] if watching and (broadcasts or create_graph or not dz.ndim) else None, False
             for edge, contribution in zip(edges, contributions):
                 if edge is None or contribution is None:
                     if sent is not None:
                         sent.append(None)
+                    elif contribution is not None:
+                        unasked = True
                     continue
                 if broadcasts and contribution.shape != edge.shape:
                     contribution = sum_to_shape(contribution, edge.shape)
@@ -103,8 +105,9 @@ def backward(outputs, gradients, *, retain_graph=False, targets=None, create_gra
                     if edge.order:
                         heappush(waiting, (-edge.order, edge))
             if watching:
-                shown = array_of(dz) if create_graph else dz
-                record = node, shown, contributions if sent is None else sent
+                if unasked:
+                    sent = [None if edge is None else one for edge, one in zip(edges, contributions)]
+                record = node, array_of(dz) if create_graph else dz, contributions if sent is None else sent
                 for one in tell:
                     one(record)
             if not retain_graph and node.saved:

@@ -19,7 +19,17 @@ from .modes import SMALL, thread
 __all__ = ["FREED", "Adjoint", "Function", "sum_to_shape"]
 
 _new = object.__new__
-_NEEDS = {}  # the tuples of `needs` in use
+
+
+class _Needs(dict):
+    """{`needs`: (the one such tuple that all nodes share, whether any input needs a gradient, whether all do)}."""
+
+    def __missing__(self, needs):
+        found = self[needs] = needs, any(needs), all(needs)
+        return found
+
+
+_NEEDS = _Needs()
 
 
 class _Freed:
@@ -104,7 +114,7 @@ class Function:
                 needs.append(need)
             edges, needs = tuple(edges), tuple(needs)
         self.edges = edges
-        self.needs = _NEEDS.setdefault(needs, needs)  # a few tuples serve all nodes: the collector has less to do
+        self.needs, recorded, whole = _NEEDS[needs]  # a few tuples serve all nodes: the collector has less to do
         self.saved = ()
         array = self.forward(*arrays)
         if type(array) is not np.ndarray:  # NumPy turns 0-d results into scalars
@@ -116,7 +126,7 @@ class Function:
         output._viewed = False
         if self.is_view and array.base is not None and owner_of(array) is owner_of(arrays[0]):  # NumPy may have copied
             output._viewed = inputs[0]._viewed = True
-        output._requires_grad = recorded = True in needs
+        output._requires_grad = recorded
         if recorded:
             output.node = self
             self.order = next_order()
@@ -134,11 +144,11 @@ class Function:
         if now.observers:
             if not recorded:
                 self.order, self.scope = next_order(), now.scope
-            constants = False in needs and self.reads_constants(inputs)
-            plain = not constants and not output._viewed and array.nbytes <= SMALL
+            plain = array.nbytes <= SMALL and not output._viewed and (whole or not self.reads_constants(inputs))
             for observer in now.observers:
-                if plain and len(observer.ran) < observer.expects:
-                    observer.ran.append((self, inputs, output, array))
+                ran = observer.ran
+                if plain and len(ran) < observer.expects:
+                    ran.append((self, inputs, output, array))
                 else:
                     observer.forward(self, inputs, output)
         return output
