@@ -126,7 +126,8 @@ class Gathered:
         """
         kept = {}
         self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
-        saver = {_extent(array): node for node, *_ in self.ran for array in node.saved if type(array) is np.ndarray}
+        savers = [node for (node, *_), count in zip(self.ran, self.saved) if count is not None]
+        saver = {_extent(array): node for node in savers for array in node.saved if type(array) is np.ndarray}
         saver.pop(None, None)
         leaves = {-1 - number: tensor for tensor, *_, number in self.leaf_of.values()}
         outputs = {place: output for place, (_, _, output, _) in enumerate(self.ran) if output._viewed}
