@@ -7,6 +7,7 @@ import pytest
 from recorded_facts import facts, run
 
 import tinygrad_course as tg
+import viz
 from tinygrad_course import engine, nn
 from tinygrad_course.ops.activation import ReLU
 from viz.graph.gathered import Gathered
@@ -184,6 +185,27 @@ def test_a_mask_is_left_where_nobody_else_looks(name, kernel, monkeypatch):
     tg.manual_seed(3)
     _loop(program, without)(lambda: None, None)
     assert recorded == at_once == without
+
+
+def _pass_in_a_hook():
+    """The gradients of a graph through whose end a hook goes, too, between the ReLU and the batch norm."""
+    norm, x = nn.BatchNorm1d(4), tg.tensor(np.random.default_rng(0).standard_normal((6, 4)), requires_grad=True)
+    norm, ends = norm.double(), []
+    z = norm(x)
+    aside, y = x.exp(), z.relu()
+    del z
+    ends.append((y * y).sum())
+    aside.register_hook(lambda gradient: ends.pop().backward(retain_graph=True) if ends else None)
+    (y * aside).sum().backward(retain_graph=True)
+    return [one.grad.numpy().tobytes() for one in (x, norm.weight, norm.bias)]
+
+
+def test_a_pass_in_a_hook_takes_no_mask_from_the_one_around_it(monkeypatch):
+    with viz.record():
+        found = [_pass_in_a_hook() for _ in range(3)]
+    found.append(_pass_in_a_hook())
+    monkeypatch.setattr("tinygrad_course.ops.activation.CACHED", 0)
+    assert found == 4 * [_pass_in_a_hook()]
 
 
 @pytest.mark.parametrize("options", [{"details": True}, {"every": 2}], ids=str)

@@ -37,7 +37,7 @@ class ReLU(Function):
         (y,) = self.saved
         behind_norm = self.masks_later and self.edges and type(self.edges[0]) is BatchNorm
         if behind_norm and y.size < CACHED and self.alone_sees_its_input():
-            self.edges[0].passed = y  # it looks where y > 0 while it goes over dy anyway
+            self.edges[0].passed = y, dy  # it looks where y > 0 while it goes over dy anyway
             return dy
         return kernels.relu_backward(contiguous(dy), y)
 
