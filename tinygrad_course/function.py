@@ -43,6 +43,7 @@ class _Freed:
 
 
 FREED = _Freed()
+_MASKING = "masks_later", "forward", "backward"  # who has one of them decides about the first
 
 
 def holders(several, index):
@@ -69,7 +70,8 @@ class Function:
             back to the inputs' shapes here, once for all operations.
         is_view: the output may share memory with the first input.
         masks_later: backward may hand down the gradient as it is, and leave it to the node before to set it to 0 where
-            the output is not above 0 (`alone_sees_its_input`).
+            the output is not above 0 (`alone_sees_its_input`). A subclass with a forward or backward of its own, which
+            may do something else, has to say so again.
         replayable: forward depends on its input arrays alone, and on what `__init__` took that the program's text
             and the inputs' shapes say: no numbers of a tensor. `compile` may run it again with other arrays.
     """
@@ -87,6 +89,8 @@ class Function:
         super().__init_subclass__(**keywords)
         if "name" not in cls.__dict__:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+        said = next(one for one in cls.__mro__ if not vars(one).keys().isdisjoint(_MASKING))
+        cls.masks_later = vars(said).get("masks_later", False)
 
     def forward(self, *arrays):
         raise NotImplementedError(f"{type(self).__name__} has no forward")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygrad_course as tg
 from tinygrad_course.kernels import arithmetic, module, scan
 from tinygrad_course.kernels import reduce as sums
 
@@ -104,6 +105,12 @@ def test_a_sum_with_nan_or_inf(shape):
         expected = x.sum(1)
     np.testing.assert_array_equal(np.isfinite(sums.sum_middle(x)), np.isfinite(expected))
     np.testing.assert_array_equal(sums.sum_middle(x)[:, 0], expected[:, 0])
+
+
+def test_the_gradient_of_broadcasting_lies_in_any_order_of_memory():
+    x, bias = tg.ones(30_000, 4), tg.ones(1, 4, requires_grad=True)
+    (x * bias).backward(tg.ones(4, 30_000).T)
+    np.testing.assert_array_equal(bias.grad.numpy(), np.full((1, 4), 30_000.0))
 
 
 def test_threads_give_what_one_loop_gives(monkeypatch):

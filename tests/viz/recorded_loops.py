@@ -5,6 +5,7 @@ A loop is a function of `seen`, to be called when a backward pass is through, an
 
 import contextlib
 import copy
+import threading
 
 import numpy as np
 import viz_nets as nets
@@ -116,6 +117,20 @@ def _adversarial(seen, recording):
         (d(made.detach()).sum() - d(tg.randn(4, 5)).sum()).backward()
         seen()
         d(made).sum().backward()
+
+
+def _backward_elsewhere(seen, recording):
+    """Another thread, where nobody records, goes through one of the graphs."""
+    model = nets.net(1)
+    for k in range(5):
+        loss = nets.loss_of(model)
+        if k == 2:
+            thread = threading.Thread(target=loss.backward)
+            thread.start()
+            thread.join()
+        else:
+            loss.backward()
+            seen()
 
 
 def _second_order(seen, recording):
@@ -334,6 +349,7 @@ LOOPS = {  # name: (loop, how many of its steps are like one before)
     "twice through one graph": (_twice, None),
     "two nets": (_alternating, None),
     "adversarial": (_adversarial, 3),
+    "backward elsewhere": (_backward_elsewhere, None),
     "second order": (_second_order, 0),
     "a hook returns": (_hooked(lambda gradient: gradient * 2.0), None),
     "a hook changes": (_hooked(lambda gradient: (gradient.mul_(2.0), None)[1]), None),

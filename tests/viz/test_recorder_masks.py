@@ -7,7 +7,9 @@ import pytest
 from recorded_facts import facts, run
 
 import tinygrad_course as tg
+import viz
 from tinygrad_course import engine, nn
+from tinygrad_course.ops.activation import ReLU
 from viz.graph.gathered import Gathered
 
 _kept = []
@@ -45,6 +47,40 @@ def _in_another_thread(norm, x, k):
     thread.join()
     made[0] = made[0].relu()
     return _loss(made[0] * made[1])
+
+
+def _read_elsewhere(norm, x, k):
+    z, made = _held(norm(x)), []
+    z.retain_grad()
+    thread = threading.Thread(target=lambda: made.append(z.relu()))
+    thread.start()
+    thread.join()
+    return _loss(made[0] * x)
+
+
+class _Straight(ReLU):
+    """Passes the gradient where it is 0, too."""
+
+    def backward(self, dy):
+        return dy
+
+
+class _Leaky(ReLU):
+    def backward(self, dy):
+        return super().backward(dy) + dy * 0.1
+
+
+class _Raised(ReLU):
+    def forward(self, x):
+        return super().forward(x) + 1.0
+
+
+class _Same(ReLU):
+    pass
+
+
+def _by(operation):
+    return lambda norm, x, k: _loss(operation()(norm(x)) * x)
 
 
 def _asked_for(norm, x, k):
@@ -87,6 +123,11 @@ PROGRAMS = {
     "another operation": (lambda norm, x, k: (lambda z: _loss(z.relu() + z))(norm(x)), 0),
     "two of them": (lambda norm, x, k: (lambda z: _loss(z.relu() * z.relu()))(norm(x)), 0),
     "another thread": (_in_another_thread, 0),
+    "read in another thread": (_read_elsewhere, 0),
+    "straight through": (_by(_Straight), 0),
+    "leaky": (_by(_Leaky), 0),
+    "raised": (_by(_Raised), 0),
+    "a class of its own": (_by(_Same), 4),
     "a hook": (lambda norm, x, k: _loss(_hooked(norm(x)).relu()), 0),
     "a hook behind": (lambda norm, x, k: _loss(_hooked(norm(x).relu())), 0),
     "retained": (lambda norm, x, k: _loss(_retained(norm(x)).relu()), 0),
@@ -144,6 +185,27 @@ def test_a_mask_is_left_where_nobody_else_looks(name, kernel, monkeypatch):
     tg.manual_seed(3)
     _loop(program, without)(lambda: None, None)
     assert recorded == at_once == without
+
+
+def _pass_in_a_hook():
+    """The gradients of a graph through whose end a hook goes, too, between the ReLU and the batch norm."""
+    norm, x = nn.BatchNorm1d(4), tg.tensor(np.random.default_rng(0).standard_normal((6, 4)), requires_grad=True)
+    norm, ends = norm.double(), []
+    z = norm(x)
+    aside, y = x.exp(), z.relu()
+    del z
+    ends.append((y * y).sum())
+    aside.register_hook(lambda gradient: ends.pop().backward(retain_graph=True) if ends else None)
+    (y * aside).sum().backward(retain_graph=True)
+    return [one.grad.numpy().tobytes() for one in (x, norm.weight, norm.bias)]
+
+
+def test_a_pass_in_a_hook_takes_no_mask_from_the_one_around_it(monkeypatch):
+    with viz.record():
+        found = [_pass_in_a_hook() for _ in range(3)]
+    found.append(_pass_in_a_hook())
+    monkeypatch.setattr("tinygrad_course.ops.activation.CACHED", 0)
+    assert found == 4 * [_pass_in_a_hook()]
 
 
 @pytest.mark.parametrize("options", [{"details": True}, {"every": 2}], ids=str)

@@ -35,8 +35,9 @@ class ReLU(Function):
 
     def backward(self, dy):
         (y,) = self.saved
-        if self.edges and type(self.edges[0]) is BatchNorm and y.size < CACHED and self.alone_sees_its_input():
-            self.edges[0].passed = y  # it looks where y > 0 while it goes over dy anyway
+        behind_norm = self.masks_later and self.edges and type(self.edges[0]) is BatchNorm
+        if behind_norm and y.size < CACHED and self.alone_sees_its_input():
+            self.edges[0].passed = y, dy  # it looks where y > 0 while it goes over dy anyway
             return dy
         return kernels.relu_backward(contiguous(dy), y)
 
@@ -48,6 +49,7 @@ class Rectified(ReLU):
     """The ReLU of what the operation before, told to, has made max(x, 0) already."""
 
     __slots__ = ()
+    masks_later = True
     name = "relu"
 
     def forward(self, y):

@@ -75,5 +75,5 @@ def sum_to(dz, node, i):
     if type(dz) is not np.ndarray or dz.size < MANY or dz.shape == shape or dz.dtype.kind != "f":
         return dz
     extra = dz.ndim - len(shape)
-    axes = [axis for axis in range(dz.ndim) if axis < extra or shape[axis - extra] != dz.shape[axis]]
+    axes = tuple([axis for axis in range(dz.ndim) if axis < extra or shape[axis - extra] != dz.shape[axis]])
     return sum_axes(dz, axes).reshape(shape)

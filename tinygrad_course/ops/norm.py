@@ -19,7 +19,7 @@ class BatchNorm(Function):
     ∂L/∂β = Σ dy, ∂L/∂γ = Σ dy x̂, ∂L/∂x = γ/√(σ² + ε) · (dy - mean(dy) - x̂ mean(dy x̂)).
 
     A ReLU behind it is done on the way: forward with `relu`, of whose result the next operation makes a ReLU
-    (`Rectified`); backward if that leaves its output in `passed`, and hands down the gradient as it came.
+    (`Rectified`); backward if that leaves its output in `passed`, with the gradient, which it hands down as it came.
     """
 
     __slots__ = ("eps", "mean", "passed", "relu", "running")
@@ -38,7 +38,11 @@ class BatchNorm(Function):
 
     def backward(self, dy):
         x, weight, inverse_std = self.saved
-        z, self.passed = self.passed, None
+        z, handed_down = self.passed or (None, None)
+        if handed_down is dy:
+            self.passed = None
+        else:  # a hook runs another pass before this one has come here
+            z = None
         dx, dweight, dbias = kernels.batch_norm_backward(
             _rows(dy), _rows(x), *_vectors(weight), self.mean, inverse_std, None if z is None else _rows(z)
         )

@@ -101,10 +101,11 @@ class Gathered:
         return number in self._read[kind] and is_grad_enabled()
 
     def alone_sees_input_of(self, node):
-        """As `modes.Observer` says: two of the references to what made its first input are ours, and one to that."""
-        ran, order = self.ran, node.edges[0].order
-        place = order - ran[0][0].order if ran else -1
-        if not 0 <= place < len(ran) or ran[place][0] is not node.edges[0]:
+        """As `modes.Observer` says: two of the references to what made its first input are ours, and two of those to
+        that, the second with the inputs of the node, which has run here, too."""
+        ran, first = self.ran, self.ran[0][0].order if self.ran else 0
+        place, own = node.edges[0].order - first, node.order - first
+        if not 0 <= place < own < len(ran) or ran[place][0] is not node.edges[0] or ran[own][0] is not node:
             return False
         return holders(ran[place], 0) == ALONE + 2 and holders(ran[place], 2) == ALONE + 1
 
@@ -125,7 +126,8 @@ class Gathered:
         """
         kept = {}
         self.saved = [bytes_saved(node, inputs, kept) for node, inputs, *_ in self.ran]
-        saver = {_extent(array): node for node, *_ in self.ran for array in node.saved if type(array) is np.ndarray}
+        savers = [node for (node, *_), count in zip(self.ran, self.saved) if count is not None]
+        saver = {_extent(array): node for node in savers for array in node.saved if type(array) is np.ndarray}
         saver.pop(None, None)
         leaves = {-1 - number: tensor for tensor, *_, number in self.leaf_of.values()}
         outputs = {place: output for place, (_, _, output, _) in enumerate(self.ran) if output._viewed}

@@ -236,12 +236,15 @@ class Trace:
 
 
 def bytes_saved(node, inputs, kept):
-    """Bytes of the arrays that an operation keeps for backward, and none before it; parameters live anyway.
+    """Bytes of the arrays that an operation keeps for backward, and none before it; parameters live anyway. None if it
+    has let go of them.
 
     kept: {id of what owns an array's memory: weak reference to the node that keeps it}, to which its own are added.
     """
-    total = 0
-    for array in getattr(node, "saved", ()):
+    total, saved = 0, getattr(node, "saved", ())
+    if saved is FREED:  # by a backward pass in another thread
+        return None
+    for array in saved:
         if not isinstance(array, np.ndarray):
             continue
         owner = array if array.base is None else array.base

@@ -68,6 +68,8 @@ class Watcher(Tracer):
     # ------------------------------------------------------------------------------------ what the tape tells
 
     def begin_backward(self, outputs, gradients):
+        if self._gathered is not None and self._gathered.began is not None:  # a hook of a pass runs this one
+            self._replay()
         if self._gathered is None:
             super().begin_backward(outputs, gradients)
         else:
@@ -83,6 +85,8 @@ class Watcher(Tracer):
     def end_backward(self):
         gathered = self._gathered
         if not self._idle:
+            if gathered is not None and gathered.began is None:  # a hook of this pass has run one, which ended the step
+                gathered = None
             step = None if gathered is None else self._repeated(gathered)
             if step is None:
                 self._replay()
