@@ -12,6 +12,7 @@ import tinygrad_course as tg
 import viz
 from tinygrad_course import models, modes, nn, optim
 
+_TURN = 0.02  # seconds
 WAYS = {"recorded": {}, "details=True": {"details": True}, "every=10": {"every": 10}}
 
 
@@ -47,9 +48,9 @@ def _step_of(net, shape, classes):
 def overhead(name, seconds):
     """{"ms": of an unrecorded step, way of recording: the share of it that recording adds}.
 
-    A net trains in turns of a tenth of a second: without a recording, and with each of several that stay open and watch
-    in their own turns alone. A processor is faster at one moment than at the next; so each turn is compared with the
-    one without recording in the same round, and their order changes from round to round. Medians of the rounds.
+    A net trains in turns of some steps: without a recording, and with each of several that stay open and watch in
+    their own turns alone. A processor is faster at one moment than at the next; so turns are short, each is compared
+    with the one without recording in the same round, and their order changes. Medians of the rounds.
     """
     model, step = _step_of(*NETS[name])
     with contextlib.ExitStack() as stack:
@@ -57,8 +58,8 @@ def overhead(name, seconds):
         for recording in recordings.values():
             with modes.observe(recording):  # and no longer, from here on, than such a block lasts
                 _time(step, 20)  # by then it knows what a step does
-        steps = dict.fromkeys(["plain", *WAYS], max(1, round(0.1 / _time(step, 5))))
-        lead = {way: max(1, count // 4) for way, count in steps.items()}
+        steps = dict.fromkeys(["plain", *WAYS], max(1, round(_TURN / _time(step, 5))))
+        lead = {way: min(2, count) for way, count in steps.items()}
         steps["every=10"], lead["every=10"] = math.ceil(steps["plain"] / 10) * 10, 0
         added, plain, order = {way: [] for way in WAYS}, [], list(steps)
         end = time.perf_counter() + seconds
