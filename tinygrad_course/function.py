@@ -16,7 +16,7 @@ from . import base
 from .base import TensorBase, changes, next_order, owner_of, tensor_of
 from .modes import SMALL, thread
 
-__all__ = ["FREED", "Adjoint", "Function", "sum_to_shape"]
+__all__ = ["ALONE", "FREED", "Adjoint", "Function", "holders", "sum_to_shape"]
 
 _new = object.__new__
 

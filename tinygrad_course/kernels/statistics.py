@@ -83,12 +83,13 @@ def _finish(place, gate, size, real, small, large, row):
     elif largest == 0.0 or (squares > small * size and squares < large):
         row[RMS] = (squares / max(1, size)) ** 0.5
     else:
-        x, output = numba.carray(pointer_to(place), size, real), numba.carray(pointer_to(gate), size, real)
-        total = 0.0
+        x, total = numba.carray(pointer_to(place), size, real), 0.0
+        if gate != 0:  # and then one loop for all, so that all give the same bits
+            x = np.empty(size, real)
+            _pass(place, gate, size, real, x.ctypes.data)
         for i in range(size):
-            if gate == 0 or not output[i] <= real(0):
-                share = x[i] / largest
-                total += share * share
+            share = x[i] / largest
+            total += share * share
         row[RMS] = largest * (total / size) ** 0.5
 
 
@@ -115,18 +116,15 @@ def _find(objects, kinds, found, table, first):
         if (kind != single and kind != double) or flags & _ALIGNED == 0 or flags & _CONTIGUOUS == 0:
             unread += 1
             continue
+        if gate != 0 and (flags & word_at(gate + FLAGS) & _IN_ROWS == 0 or word_at(gate + DTYPE) != kind):
+            unread += 1
+            continue
         size, extents = 1, word_at(array + EXTENTS)
         for axis in range(word_at(array + NDIM) & 0xFFFFFFFF):
             size *= word_at(extents + 8 * axis)
         row[SIZE] = size
-        found[k, _GATE] = 0
-        if gate != 0:
-            if flags & word_at(gate + FLAGS) & _IN_ROWS == 0 or word_at(gate + DTYPE) != kind:
-                row[SIZE] = -1.0
-                unread += 1
-                continue
-            found[k, _GATE] = word_at(gate + NUMBERS)
         found[k, _PLACE], found[k, _COUNT] = word_at(array + NUMBERS), size
+        found[k, _GATE] = 0 if gate == 0 else word_at(gate + NUMBERS)
         found[k, _BYTES] = 4 if kind == single else 8
         shares += (size + _SHARE - 1) // _SHARE
         numbers += size if size > _ALONE else 0

@@ -38,11 +38,9 @@ class BatchNorm(Function):
 
     def backward(self, dy):
         x, weight, inverse_std = self.saved
-        z, handed_down = self.passed or (None, None)
-        if handed_down is dy:
-            self.passed = None
-        else:  # a hook runs another pass before this one has come here
-            z = None
+        z = None
+        if self.passed is not None and self.passed[1] is dy:  # else a hook runs another pass before this one is here
+            z, self.passed = self.passed[0], None
         dx, dweight, dbias = kernels.batch_norm_backward(
             _rows(dy), _rows(x), *_vectors(weight), self.mean, inverse_std, None if z is None else _rows(z)
         )

@@ -6,7 +6,9 @@ import numpy as np
 
 from tinygrad_course.base import array_of, owner_of
 from tinygrad_course.function import ALONE, holders
+from tinygrad_course.kernels import activation
 from tinygrad_course.modes import is_grad_enabled
+from tinygrad_course.ops.convert import contiguous
 
 from .details import Look, line_outside
 from .stats import NO_NUMBERS, measure_all
@@ -113,9 +115,9 @@ class Gathered:
         """{node: the gradient there}, of those to which backward handed one down whose mask they are to apply."""
         outputs = {node: data for node, _, _, data in self.ran if node.masks_later}
         return {
-            node.edges[0]: masked(gradient, outputs[node])
-            for node, gradient, contributions in self.went
-            if passes_on(node, gradient, contributions)
+            record[0].edges[0]: activation.relu_backward(contiguous(record[1]), outputs[record[0]])
+            for record in self.went
+            if _passes_on(*record)
         }
 
     def note_saved(self):
@@ -176,14 +178,17 @@ class Gathered:
         return rows | dict(zip(arrays, measure_all(arrays.values())))
 
 
-def passes_on(node, gradient, contributions):
+def with_masks(record, masked):
+    """What the tape said of a node, (node, gradient, contributions), with the gradients of `Gathered.masked`."""
+    node, gradient, contributions = record
+    if masked and _passes_on(*record):
+        contributions = (masked[node.edges[0]],)
+    return node, masked.get(node, gradient), contributions
+
+
+def _passes_on(node, gradient, contributions):
     """Whether a node that backward went through left it to the one before to mask the gradient."""
     return node.masks_later and contributions[0] is gradient
-
-
-def masked(gradient, output):
-    """The gradient where the output of a ReLU is above 0."""
-    return np.where(output <= 0, gradient.dtype.type(0), gradient)
 
 
 def _is_saved(data, node):

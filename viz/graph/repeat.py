@@ -17,7 +17,7 @@ from tinygrad_course.base import array_of
 from tinygrad_course.function import Function
 
 from .details import Look
-from .gathered import passes_on
+from .gathered import with_masks
 from .stats import COLUMNS, NO_NUMBERS, Table, kernels, measure_all
 from .steps import History
 from .trace import Trace
@@ -169,11 +169,8 @@ class Pattern:
             if not alike:
                 return None
         if not measured:
-            went, passed = gathered.went, gathered.masked()
-            sent = chain.from_iterable([
-                [passed[node.edges[0]]] if passed and passes_on(node, gradient, contributions) else contributions
-                for node, gradient, contributions in went
-            ])
+            went, masked = gathered.went, gathered.masked()
+            sent = chain.from_iterable([with_masks(record, masked)[2] for record in went])
             outputs, sums = [record[3] for record in gathered.ran], [went[k][1] for k in self.met]
             arrays = [*outputs, *sent, *sums, *others]
             for row in self.later.values():

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_course.modes import observe, rest
 
-from .gathered import ROOM, Gathered, passes_on
+from .gathered import ROOM, Gathered, with_masks
 from .repeat import Pattern
 from .steps import Step
 from .tracer import Tracer, loss_of
@@ -200,10 +200,8 @@ class Watcher(Tracer):
     def _catch_up(self):
         """Record where backward went; the tape goes on to say so in the list that it was given."""
         went, self._caught_up = self._went[self._caught_up :], len(self._went)
-        for node, gradient, contributions in went:
-            if self._masked and passes_on(node, gradient, contributions):
-                contributions = (self._masked[node.edges[0]],)
-            self.backward(node, self._masked.get(node, gradient), contributions)
+        for record in went:
+            self.backward(*with_masks(record, self._masked))
 
     # ------------------------------------------------------------------------------------ steps that are alike
 
